@@ -1,0 +1,86 @@
+"""One Kafka node as a component of the stack: its settings, its storage, its command line."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import uuid
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from deploy.local import ports
+from deploy.local.components import Component, plain_environment
+from deploy.local.errors import StackError, tail
+from deploy.local.kafka.jars import bring_jars, find_java
+from deploy.local.layout import Layout
+
+NAME = "kafka"
+CONTROLLER = "kafka-controller"
+"""The name under which the port between broker and controller is remembered."""
+
+# Few cores: the parallel collector costs less than G1's barriers, and pauses of a small heap are short.
+JVM = ("-Xms512m", "-Xmx1g", "-XX:+UseParallelGC", "-XX:+ExitOnOutOfMemoryError")
+FORMAT_SECONDS = 120
+_FOLDER = Path(__file__).parent
+
+
+def kafka(layout: Layout, chosen: Mapping[str, int], on_step: Callable[[str], None]) -> Component:
+    """The broker of this stack; brings its jars if need be. Ports come from `chosen` (`NAME` and `CONTROLLER`)."""
+    jars = bring_jars(on_step)
+    java = find_java()
+    environment = plain_environment(layout)
+    settings = layout.root / "kafka.properties"
+    log4j = f"-Dlog4j2.configurationFile={_FOLDER / 'log4j2.xml'}"
+    classpath = ("-cp", f"{jars}/*")
+
+    def prepare() -> None:
+        settings.write_text(_settings(layout, chosen), encoding="utf-8")
+        command = (java, "-XX:TieredStopAtLevel=1", log4j, *classpath, "kafka.tools.StorageTool")
+        _format(layout, command, settings, environment)
+
+    return Component(
+        name=NAME,
+        command=(java, *JVM, log4j, *classpath, "kafka.Kafka", str(settings)),
+        environment=environment,
+        ports=(chosen[NAME], chosen[CONTROLLER]),
+        is_ready=lambda: ports.accepts(chosen[NAME]),
+        prepare=prepare,
+        ready_seconds=90.0,
+        stop_seconds=20.0,
+    )
+
+
+def _settings(layout: Layout, chosen: Mapping[str, int]) -> str:
+    address = f"PLAINTEXT://{ports.HOST}:{chosen[NAME]}"
+    controller = f"{ports.HOST}:{chosen[CONTROLLER]}"
+    lines = [
+        (_FOLDER / "server.properties").read_text(encoding="utf-8"),
+        f"listeners={address},CONTROLLER://{controller}",
+        f"advertised.listeners={address}",
+        f"controller.quorum.voters=1@{controller}",
+        f"log.dirs={layout.data(NAME)}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _format(layout: Layout, tool: tuple[str, ...], settings: Path, environment: Mapping[str, str]) -> None:
+    """Give the node its empty storage, once; storage whose formatting was interrupted is made anew."""
+    data, done, log = layout.data(NAME), layout.data(f"{NAME}.formatted"), layout.log(f"{NAME}.format")
+    if done.exists():
+        return
+    shutil.rmtree(data, ignore_errors=True)
+    data.mkdir(parents=True)
+    cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    command = [*tool, "format", "--cluster-id", cluster, "--config", str(settings)]
+    with log.open("wb") as output:
+        try:
+            code = subprocess.run(
+                command, env=dict(environment), stdin=subprocess.DEVNULL, stdout=output,
+                stderr=subprocess.STDOUT, timeout=FORMAT_SECONDS, check=False,
+            ).returncode  # fmt: skip
+        except subprocess.TimeoutExpired as error:
+            raise StackError(f"Kafka's storage was not formatted within {FORMAT_SECONDS} s. {tail(log)}") from error
+    if code != 0:
+        raise StackError(f"Kafka's storage could not be formatted (exit {code}). {tail(log)}")
+    done.touch()

@@ -1,0 +1,156 @@
+"""What becomes of each remedy: pure, from the event, the contracts as they stand, and nothing else.
+
+No decision asks the wall clock: what counts as today is the day of the declaration where the contract lives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import date, datetime
+
+from schemas.events import (
+    AddonRemedy,
+    CreditRemedy,
+    EntitlementGranted,
+    ExtensionRemedy,
+    VoucherRemedy,
+)
+from services.billing.domain import Addon, Contract, Entry, Reason, Voucher, local_date
+from services.billing.vouchers import Codes
+
+_UTC = "UTC"
+
+
+def decide(
+    event: EntitlementGranted,
+    seen: Collection[str],
+    contracts: Mapping[str, Contract],
+    codes: Codes,
+    received_at: datetime,
+) -> tuple[list[Entry], dict[str, Contract]]:
+    """The entries for one customer's remedies, and the contracts that they change.
+
+    `seen` are the entry ids that stand in the ledger already: they have had their effect. `contracts` are
+    all contracts that the event names, as they stand; `received_at` counts as the declaration where the event has none.
+    """
+    entries: list[Entry] = []
+    changed: dict[str, Contract] = {}
+    now, zone = event.declared_at or received_at, event.time_zone or _UTC
+    for remedy in event.remedies:
+        if remedy.entry_id in seen:
+            continue
+        if isinstance(remedy, VoucherRemedy):
+            entries.append(_voucher(event, remedy, codes))
+        elif isinstance(remedy, CreditRemedy):
+            entries.append(_credit(event, remedy))
+        else:
+            contract = changed.get(remedy.contract_id) or contracts.get(remedy.contract_id)
+            if contract is not None and contract.customer_id != event.customer_id:
+                contract = None  # somebody else's: of this customer we know no such contract
+            if isinstance(remedy, ExtensionRemedy):
+                entry, after = _extension(event, remedy, contract, now, zone)
+            else:
+                entry, after = _addon(event, remedy, contract, local_date(now, zone))
+            entries.append(entry)
+            if after is not None:
+                changed[remedy.contract_id] = after
+    return entries, changed
+
+
+def _extension(
+    event: EntitlementGranted, remedy: ExtensionRemedy, contract: Contract | None, now: datetime, zone: str
+) -> tuple[Entry, Contract | None]:
+    """Additive extensions: the new end is the end as it stands plus the days, in calendar days."""
+    reason: Reason | None = "unknown_contract" if contract is None else _cannot_extend(contract, now, zone)
+    after = None if contract is None or reason else contract.extended(remedy.days)
+    entry = Entry(
+        event.incident_id,
+        event.customer_id,
+        event.revision,
+        remedy.entry_id,
+        remedy.grant_id,
+        remedy.rule,
+        "extension",
+        reason=reason,
+        contract_id=remedy.contract_id,
+        product=remedy.product,
+        days=remedy.days,
+        ends_on_before=contract.ends_on if contract else None,
+        ends_on_after=after.ends_on if after else None,
+    )
+    return entry, after
+
+
+def _cannot_extend(contract: Contract, now: datetime, zone: str) -> Reason | None:
+    """Why a contract cannot be extended, if so: it is over by whichever day comes first, or it has no end to move."""
+    ends_on, terminated_on = contract.ends_on, contract.terminated_on
+    today = contract.day(now, zone)
+    if terminated_on is not None and (ends_on is None or terminated_on <= ends_on) and terminated_on <= today:
+        return "terminated"
+    if ends_on is None:
+        return "open_ended"
+    return "expired" if ends_on < today else None
+
+
+def _addon(
+    event: EntitlementGranted, remedy: AddonRemedy, contract: Contract | None, starts_on: date
+) -> tuple[Entry, Contract | None]:
+    """An add-on runs to an end of its own, whatever becomes of the contract."""
+    addon = Addon(remedy.grant_id, remedy.product, starts_on, max(starts_on, remedy.ends_on))
+    entry = Entry(
+        event.incident_id,
+        event.customer_id,
+        event.revision,
+        remedy.entry_id,
+        remedy.grant_id,
+        remedy.rule,
+        "addon",
+        reason=None if contract else "unknown_contract",
+        contract_id=remedy.contract_id,
+        product=remedy.product,
+        issued=addon if contract else None,
+    )
+    return entry, contract.with_addon(addon) if contract else None
+
+
+def _voucher(event: EntitlementGranted, remedy: VoucherRemedy, codes: Codes) -> Entry:
+    """Value and shipping have separate caps; the code follows from the grant."""
+    code = codes.code(remedy.grant_id)
+    amount, cap = remedy.amount, remedy.shipping_cap
+    return Entry(
+        event.incident_id,
+        event.customer_id,
+        event.revision,
+        remedy.entry_id,
+        remedy.grant_id,
+        remedy.rule,
+        "voucher",
+        amount=amount.amount,
+        currency=amount.currency,
+        issued=Voucher(
+            remedy.grant_id,
+            amount.amount,
+            amount.currency,
+            remedy.merchant,
+            cap.amount if cap else None,
+            remedy.handling_covered,
+            remedy.valid_until,
+            code,
+            codes.hashed(code),
+        ),
+    )
+
+
+def _credit(event: EntitlementGranted, remedy: CreditRemedy) -> Entry:
+    """A credit is its own entry on the account."""
+    return Entry(
+        event.incident_id,
+        event.customer_id,
+        event.revision,
+        remedy.entry_id,
+        remedy.grant_id,
+        remedy.rule,
+        "credit",
+        amount=remedy.amount.amount,
+        currency=remedy.amount.currency,
+    )

@@ -1,0 +1,92 @@
+"""The import of contracts: a job of billing, since billing owns them.
+
+The whole file is read in one transaction: by COPY beside the table, compared, and what differs is taken over and
+published through the outbox. A bad line anywhere leaves everything as it was.
+Progress goes to stdout as JSON lines, for whoever runs the job.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from schemas import topics
+from schemas.csv_files import read_contracts
+from schemas.events import ContractChanged
+from services.billing import messages
+from services.billing.settings import Settings
+from services.billing.store import SQL, Store
+from services.runtime import outbox, service
+from services.runtime.database import Connection
+
+_BLOCK = 5_000
+
+
+async def contracts(settings: Settings, file: Path) -> None:
+    """Import a contracts.csv; raises `CsvErrors` for a bad file, which then has changed nothing."""
+    async with service.parts("billing-import", settings) as parts:
+        async with parts.pool.acquire() as connection, connection.transaction():
+            await connection.execute(SQL["stage"])
+            await connection.execute(SQL["stage_merged"])
+            rows = _told("read", _staged(read_contracts(file)))
+            await connection.copy_records_to_table("staged", records=rows, timeout=settings.patience_seconds)
+            await connection.execute(SQL["merge"], timeout=settings.patience_seconds)
+            changed = 0
+            async for block in _blocks(connection):
+                records = messages.contracts(await Store(connection).contracts(block))
+                await outbox.write(connection, {topics.CONTRACTS: records})
+                changed += len(block)
+                _tell("compared", changed)
+        await parts.relay.flush()
+        _tell("published", changed)
+
+
+def _staged(read: Iterable[ContractChanged]) -> Iterator[tuple[Any, ...]]:
+    """The rows of the staging table."""
+    for contract in read:
+        fee = contract.monthly_fee
+        yield (
+            contract.contract_id,
+            contract.customer_id,
+            contract.family,
+            contract.product,
+            contract.site,
+            contract.starts_on,
+            contract.ends_on,
+            contract.terminated_on,
+            fee and fee.amount,
+            fee and fee.currency,
+            contract.addons,
+            contract.attributes,
+        )
+
+
+def _told(phase: str, rows: Iterator[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    """The same rows, with a word about them now and then."""
+    count = 0
+    for count, row in enumerate(rows, 1):
+        yield row
+        if count % _BLOCK == 0:
+            _tell(phase, count)
+    _tell(phase, count)
+
+
+async def _blocks(connection: Connection) -> AsyncIterator[list[Mapping[str, Any]]]:
+    """The contracts that the import has changed, by the block."""
+    block: list[Mapping[str, Any]] = []
+    async for row in connection.cursor(SQL["merged_contracts"], prefetch=_BLOCK):
+        block.append(row)
+        if len(block) == _BLOCK:
+            yield block
+            block = []
+    if block:
+        yield block
+
+
+def _tell(phase: str, rows: int) -> None:
+    sys.stdout.buffer.write(orjson.dumps({"phase": phase, "rows": rows}) + b"\n")
+    sys.stdout.buffer.flush()

@@ -1,0 +1,137 @@
+"""What billing reads and writes on Kafka: records to typed events, entries and contracts to records.
+
+The bytes' shapes are in `schemas`; this file only fills them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from schemas.events import EntitlementGranted
+from schemas.ids import event_id
+from schemas.values import exponent
+from services.billing.domain import Addon, Contract, Entry, Voucher
+from services.runtime.envelope import Decoder, Encoder, Record
+
+SOURCE = "urn:amends:billing"
+ENTITLEMENTS = Decoder({"entitlement.granted.v1": EntitlementGranted})
+_ADJUSTMENT = Encoder("adjustment.applied.v1", SOURCE)
+_CONTRACT = Encoder("contract.changed.v1", SOURCE)
+_PROGRESS = Encoder("progress.reported.v1", SOURCE)
+
+
+def adjustments(entries: Iterable[list[Entry]]) -> list[Record]:
+    """One `adjustment.applied.v1` per customer, from his entries."""
+    return _ADJUSTMENT.records((_adjustment(share) for share in entries), _now())
+
+
+def _adjustment(entries: list[Entry]) -> tuple[str, str, dict[str, Any]]:
+    first = entries[0]
+    data = {
+        "incident_id": first.incident_id,
+        "revision": first.revision,
+        "customer_id": first.customer_id,
+        "outcomes": [outcome(entry) for entry in entries],
+    }
+    return first.customer_id, event_id("adjustment", *[entry.entry_id for entry in entries]), data
+
+
+def outcome(entry: Entry) -> dict[str, Any]:
+    """An entry as an outcome of `adjustment.applied.v1`."""
+    told: dict[str, Any] = {
+        "entry_id": entry.entry_id,
+        "grant_id": entry.grant_id,
+        "kind": entry.kind,
+        "outcome": entry.outcome,
+    }
+    if entry.reason is not None:
+        told["reason"] = entry.reason
+    if entry.contract_id is not None:
+        told["contract_id"] = entry.contract_id
+        told["product"] = entry.product
+    issued = entry.issued
+    if isinstance(issued, Voucher):
+        told["voucher_id"] = issued.voucher_id
+        told["code"] = issued.code
+        told["valid_until"] = issued.valid_until
+        told["amount"] = money(issued.amount, issued.currency)
+        told["merchant"] = issued.merchant
+        if issued.shipping_cap is not None:
+            told["shipping_cap"] = money(issued.shipping_cap, issued.currency)
+        told["handling_covered"] = issued.handling_covered
+    elif isinstance(issued, Addon):
+        told["addon_id"] = issued.addon_id
+        told["ends_on"] = issued.ends_on
+    elif entry.kind == "extension" and entry.reason is None:
+        told["ends_on"] = {"before": entry.ends_on_before, "after": entry.ends_on_after}
+    elif entry.kind == "credit":
+        told["credit_id"] = entry.grant_id
+        told["amount"] = entry.amount is not None and money(entry.amount, entry.currency or "")
+    return told
+
+
+def contracts(changed: Iterable[Contract]) -> list[Record]:
+    """One `contract.changed.v1` per contract, as it stands after the change."""
+    return _CONTRACT.records(
+        (
+            (
+                contract.contract_id,
+                event_id("contract", contract.contract_id, str(contract.version)),
+                _contract(contract),
+            )
+            for contract in changed
+        ),
+        _now(),
+    )
+
+
+def _contract(contract: Contract) -> dict[str, Any]:
+    fee = contract.monthly_fee
+    told: dict[str, Any] = {
+        "contract_id": contract.contract_id,
+        "customer_id": contract.customer_id,
+        "family": contract.family,
+        "product": contract.product,
+        "site": contract.site,
+        "starts_on": contract.starts_on,
+        "ends_on": contract.ends_on,
+        "terminated_on": contract.terminated_on,
+        "monthly_fee": None if fee is None else money(fee, contract.currency or ""),
+        "addons": contract.addons,
+        "attributes": contract.attributes,
+        "version": contract.version,
+    }
+    if contract.complimentary:
+        told["complimentary"] = [
+            {"addon_id": a.addon_id, "product": a.product, "starts_on": a.starts_on, "ends_on": a.ends_on}
+            for a in contract.complimentary
+        ]
+    return told
+
+
+def progress(totals: Mapping[tuple[str, str], Mapping[str, int]]) -> list[Record]:
+    """`progress.reported.v1` for (incident, lane) pairs with their running totals."""
+    return _PROGRESS.records(
+        (
+            (
+                incident_id,
+                event_id("progress", "billing", incident_id, lane, *[f"{k}={v}" for k, v in sorted(named.items())]),
+                {"incident_id": incident_id, "stage": "billing", "lane": lane, "totals": named},
+            )
+            for (incident_id, lane), named in totals.items()
+        ),
+        _now(),
+    )
+
+
+def money(amount: Decimal, currency: str) -> dict[str, str]:
+    """Money as it stands on the wire, with the currency's own number of decimals."""
+    return {"amount": f"{amount:.{exponent(currency)}f}", "currency": currency}
+
+
+def _now() -> datetime:
+    """The time that stands on the envelope; no decision looks at it."""
+    return datetime.now(UTC).replace(microsecond=0)

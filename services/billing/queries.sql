@@ -1,0 +1,131 @@
+-- recorded_entries: Which of these entries stand in the ledger already
+SELECT entry.entry_id::text FROM unnest($1::text[], $2::text[], $3::uuid[]) AS asked(incident_id, customer_id, entry_id)
+JOIN entry USING (incident_id, customer_id, entry_id);
+
+-- lock_contracts: The contracts that a batch speaks of, held until it is committed, in one order for all
+SELECT contract_id, customer_id, family, product, site, starts_on, ends_on, terminated_on, monthly_fee, currency,
+       addons, attributes, version
+FROM contract WHERE contract_id = ANY($1::text[]) ORDER BY contract_id FOR UPDATE;
+
+-- complimentary: The add-ons that remedies have put on these contracts
+SELECT contract_id, addon_id::text, product, starts_on, ends_on FROM addon
+WHERE contract_id = ANY($1::text[]) ORDER BY addon_id;
+
+-- record_entries: Write entries to the ledger; only one that was not there moves its contract's end
+WITH recorded AS (
+    INSERT INTO entry (incident_id, customer_id, entry_id, grant_id, revision, rule, kind, outcome, reason,
+                       contract_id, product, days, ends_on_before, ends_on_after, amount, currency)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::integer[], $6::text[], $7::text[],
+                         $8::text[], $9::text[], $10::text[], $11::text[], $12::integer[], $13::date[], $14::date[],
+                         $15::numeric[], $16::text[])
+    ON CONFLICT (incident_id, customer_id, entry_id) DO NOTHING
+    RETURNING kind, outcome, contract_id, days
+), moved AS (
+    UPDATE contract SET extension_days = extension_days + added.days, version = version + added.entries
+    FROM (SELECT contract_id, coalesce(sum(days) FILTER (WHERE kind = 'extension'), 0)::integer AS days,
+                 count(*)::integer AS entries
+          FROM recorded WHERE outcome = 'applied' AND contract_id IS NOT NULL GROUP BY contract_id) AS added
+    WHERE contract.contract_id = added.contract_id
+)
+SELECT count(*) FROM recorded;
+
+-- issue_addons: Put complimentary add-ons on contracts, once each
+INSERT INTO addon (addon_id, entry_id, incident_id, customer_id, contract_id, product, starts_on, ends_on)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::date[], $8::date[])
+ON CONFLICT (addon_id) DO NOTHING;
+
+-- issue_vouchers: Issue vouchers, once each
+INSERT INTO voucher (voucher_id, entry_id, incident_id, customer_id, amount, currency, merchant, shipping_cap,
+                     handling_covered, valid_until, code_hash)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::numeric[], $6::text[], $7::text[],
+                     $8::numeric[], $9::boolean[], $10::date[], $11::bytea[])
+ON CONFLICT (voucher_id) DO NOTHING;
+
+-- book_credits: Book credits, once each
+INSERT INTO credit (credit_id, incident_id, customer_id, amount, currency)
+SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::numeric[], $5::text[])
+ON CONFLICT (credit_id) DO NOTHING;
+
+-- redeem_voucher: Redeem a voucher by its code's hash; no row when there is none, it has been used, or it is too late
+UPDATE voucher SET redeemed_at = $2
+WHERE code_hash = $1 AND redeemed_at IS NULL AND valid_until >= ($2 AT TIME ZONE $3)::date
+RETURNING voucher_id::text;
+
+-- books: An incident's ledger in numbers
+SELECT count(DISTINCT customer_id) AS customers,
+       count(*) FILTER (WHERE outcome = 'applied') AS applied,
+       count(*) FILTER (WHERE outcome = 'refused') AS refused,
+       coalesce(sum(days) FILTER (WHERE outcome = 'applied'), 0)::bigint AS days
+FROM entry WHERE incident_id = $1;
+
+-- refusals: What was refused, by reason
+SELECT reason, count(*) AS remedies FROM entry WHERE incident_id = $1 AND outcome = 'refused' GROUP BY reason;
+
+-- liability: What an incident's vouchers and credits are worth, by currency
+SELECT currency, sum(amount) AS amount FROM entry
+WHERE incident_id = $1 AND outcome = 'applied' AND amount IS NOT NULL GROUP BY currency ORDER BY currency;
+
+-- out_of_balance: Contracts whose extension is not the sum of their ledger entries (there must be none)
+SELECT contract_id, extension_days, coalesce(ledger.days, 0) AS ledger_days
+FROM contract FULL JOIN (
+    SELECT contract_id, sum(days)::integer AS days FROM entry
+    WHERE kind = 'extension' AND outcome = 'applied' GROUP BY contract_id
+) AS ledger USING (contract_id)
+WHERE coalesce(extension_days, 0) <> coalesce(ledger.days, 0) ORDER BY contract_id LIMIT 100;
+
+-- effects: What an incident has put into the world beside extensions, to compare with its ledger
+SELECT (SELECT count(*) FROM addon WHERE incident_id = $1) AS addons,
+       (SELECT count(*) FROM voucher WHERE incident_id = $1) AS vouchers,
+       (SELECT count(*) FROM credit WHERE incident_id = $1) AS credits,
+       count(*) FILTER (WHERE kind = 'addon') AS addon_entries,
+       count(*) FILTER (WHERE kind = 'voucher') AS voucher_entries,
+       count(*) FILTER (WHERE kind = 'credit') AS credit_entries
+FROM entry WHERE incident_id = $1 AND outcome = 'applied';
+
+-- quarantined: The customers whose entitlements were set aside
+SELECT DISTINCT convert_from(key, 'UTF8') AS customer_id FROM quarantine WHERE topic = $1 AND key IS NOT NULL;
+
+-- customer_entries: One customer's entries for an incident
+SELECT entry_id::text, grant_id::text, revision, rule, kind, outcome, reason, contract_id, product, days, ends_on_before,
+       ends_on_after, amount::text, currency, recorded_at
+FROM entry WHERE incident_id = $1 AND customer_id = $2 ORDER BY rule, contract_id;
+
+-- customer_vouchers: One customer's vouchers for an incident, without their codes
+SELECT voucher_id::text, amount::text, currency, merchant, shipping_cap::text, handling_covered, valid_until, redeemed_at
+FROM voucher WHERE incident_id = $1 AND customer_id = $2;
+
+-- stage: Where an import lands before it is compared
+CREATE TEMPORARY TABLE staged (
+    contract_id text, customer_id text, family text, product text, site text, starts_on date, ends_on date,
+    terminated_on date, monthly_fee numeric, currency text, addons text[], attributes jsonb
+) ON COMMIT DROP;
+
+-- stage_merged: Which contracts the import has changed
+CREATE TEMPORARY TABLE merged (contract_id text PRIMARY KEY) ON COMMIT DROP;
+
+-- merge: Take over what the import changes of the agreed terms; what remedies have added stays added
+WITH changed AS (
+    INSERT INTO contract (contract_id, customer_id, family, product, site, starts_on, base_ends_on, base_terminated_on,
+                          monthly_fee, currency, addons, attributes)
+    SELECT * FROM staged
+    ON CONFLICT (contract_id) DO UPDATE SET
+        customer_id = excluded.customer_id, family = excluded.family, product = excluded.product,
+        site = excluded.site, starts_on = excluded.starts_on, base_ends_on = excluded.base_ends_on,
+        base_terminated_on = excluded.base_terminated_on, monthly_fee = excluded.monthly_fee,
+        currency = excluded.currency, addons = excluded.addons, attributes = excluded.attributes,
+        version = contract.version + 1
+    WHERE (contract.customer_id, contract.family, contract.product, contract.site, contract.starts_on,
+           contract.base_ends_on, contract.base_terminated_on, contract.monthly_fee, contract.currency,
+           contract.addons, contract.attributes)
+        IS DISTINCT FROM
+          (excluded.customer_id, excluded.family, excluded.product, excluded.site, excluded.starts_on,
+           excluded.base_ends_on, excluded.base_terminated_on, excluded.monthly_fee, excluded.currency,
+           excluded.addons, excluded.attributes)
+    RETURNING contract_id
+)
+INSERT INTO merged SELECT contract_id FROM changed;
+
+-- merged_contracts: The contracts that the import has changed, as they are now
+SELECT contract_id, customer_id, family, product, site, starts_on, ends_on, terminated_on, monthly_fee, currency,
+       addons, attributes, version
+FROM merged JOIN contract USING (contract_id);

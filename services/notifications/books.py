@@ -1,0 +1,70 @@
+"""Notifications' side of the books over HTTP: how many letters are in which state, and what a customer was written."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import UTC, datetime
+from email import message_from_bytes, policy
+from typing import Any
+from uuid import UUID
+
+import orjson
+from fastapi import FastAPI, HTTPException
+
+from schemas import topics
+from services.notifications.addresses import usable
+from services.notifications.domain import Address, Letterhead, Recipient
+from services.notifications.letters import Writer
+from services.notifications.store import SQL, Store
+from services.runtime import census
+from services.runtime.database import Pool
+
+_CENSUS = "SELECT customer_id AS member, NULL::text AS item FROM letter WHERE incident_id = $1"
+_UNSETTLED = ("waiting", "pending", "sending")
+_NOBODY = Address("nobody@invalid")
+
+
+def mount(app: FastAPI, pool: Pool, head: Letterhead, language: str) -> None:
+    """Serve the letters' books and census, and one customer's letters."""
+    census.mount(app, pool, _CENSUS)
+
+    @app.get("/incidents/{incident_id}/books")
+    async def books(incident_id: str) -> dict[str, Any]:
+        async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+            letters: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+            for kind, state, count in await connection.fetch(SQL["books"], incident_id):
+                letters[kind]["pending" if state in _UNSETTLED else state] += count
+            return {
+                "customers": await connection.fetchval(SQL["written_to"], incident_id),
+                "letters": letters,
+                "without_profile": [row[0] for row in await connection.fetch(SQL["without_profile"], incident_id)],
+                "quarantined": [row[0] for row in await connection.fetch(SQL["quarantined"], topics.ADJUSTMENTS)],
+            }
+
+    @app.get("/customers/{customer_id}/letters")
+    async def letters(customer_id: str, incident_id: str | None = None) -> list[dict[str, Any]]:
+        return [dict(row) for row in await pool.fetch(SQL["letters_of_customer"], customer_id, incident_id)]
+
+    @app.get("/letters/{letter_id}")
+    async def letter(letter_id: UUID) -> dict[str, Any]:
+        async with pool.acquire() as connection:
+            row = await connection.fetchrow(SQL["letter"], letter_id)
+            incident = row and await Store(connection).incident(row["incident_id"])
+        if row is None or incident is None:
+            raise HTTPException(404, f"no letter {letter_id}")
+        recipient = Recipient(row["customer_id"], row["name"], row["email"], row["locale"])
+        outcomes = [outcome for data in row["adjustments"] for outcome in orjson.loads(data)["outcomes"]]
+        address = usable(recipient.email) or _NOBODY
+        octets = Writer(head, incident, language).write(
+            row["kind"], letter_id, address, recipient, outcomes, datetime.now(UTC)
+        )
+        return {"letter_id": str(letter_id), "subject": _subject(octets), "text": _text(octets)}
+
+
+def _subject(octets: bytes) -> str:
+    return str(message_from_bytes(octets, policy=policy.default)["Subject"])
+
+
+def _text(octets: bytes) -> str:
+    body = message_from_bytes(octets, policy=policy.default).get_body(("plain",))
+    return body.get_content() if body is not None else ""

@@ -1,0 +1,193 @@
+"""Sending: letters that are due are claimed, written, handed to the relay, and settled by what it said.
+
+Three stages that overlap: while one handful of letters is on the wire, the next is written and the last is settled.
+Every letter is a row in this worker's hands while it is neither pending nor settled; what a worker that was killed had
+in its hands is judged by its journal when it comes back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from uuid import UUID
+
+import orjson
+import structlog
+from prometheus_client import Counter
+
+from services.notifications.addresses import usable
+from services.notifications.decide import Settled, recover, settle
+from services.notifications.domain import Deferred, Failed, Letterhead, State
+from services.notifications.handlers import PENDING, address_waiting, report
+from services.notifications.journal import Journal
+from services.notifications.letters import Writer
+from services.notifications.mailer import Mailer
+from services.notifications.relay import Mail
+from services.notifications.store import Claimed, Store
+from services.runtime import bell
+from services.runtime.work import Transaction, Workbench
+
+log = structlog.get_logger()
+
+_LOOK_AGAIN_SECONDS = 1.0
+_TIDY_SECONDS = 10.0
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 30.0
+_KNOWN_INCIDENTS = 64
+
+
+class Sender:
+    """One worker's part in sending; its journal and its name in the database are its own."""
+
+    def __init__(
+        self,
+        workbench: Workbench,
+        mailer: Mailer,
+        journal: Journal,
+        head: Letterhead,
+        *,
+        language: str,
+        worker: str,
+        at_most: int,
+        abandoned_after: timedelta,
+    ) -> None:
+        self._workbench, self._mailer, self._journal = workbench, mailer, journal
+        self._head, self._language, self._worker = head, language, worker
+        self._at_most, self._abandoned_after = at_most, abandoned_after
+        self._writers: dict[str, Writer] = {}
+        self._count = Counter(
+            "amends_letters_settled", "What attempts made of letters", ["state"], registry=workbench.metrics.registry
+        )
+        for state in State:
+            self._count.labels(state.value)
+
+    async def run(self) -> None:
+        """For ever: claim, write, send and settle."""
+        await self.recover()
+        written: asyncio.Queue[_Handful] = asyncio.Queue(1)
+        answered: asyncio.Queue[_Handful] = asyncio.Queue(1)
+        try:
+            async with asyncio.TaskGroup() as stages:
+                stages.create_task(self._write(written))
+                stages.create_task(self._send(written, answered))
+                stages.create_task(self._settle(answered))
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+
+    async def recover(self) -> None:
+        """Judge what this worker had in hand when it was stopped: sent, in doubt, or safe to send again."""
+        self._journal.flush()
+        marks = Journal.read(self._journal.path)
+        async with self._workbench.pool.acquire() as connection:
+            claimed = await Store(connection).claimed(self._worker)
+        if claimed:
+            known = recover(claimed, marks)
+            results = [(letter, _RECOVERED[state]) for letter, state in known.items()]
+            await self._workbench.run(partial(self._record, results))
+            in_doubt = sum(state is State.IN_DOUBT for state in known.values())
+            log.info("recovered what was in hand", letters=len(known), in_doubt=in_doubt)
+        self._journal.forget(marks or {})
+
+    async def tidy(self) -> None:
+        """For ever: letters of a worker that never came back are in doubt, letters whose profile is there can go."""
+        while True:
+            await self._workbench.run(address_waiting)
+            async with self._workbench.pool.acquire() as connection:
+                abandoned = await Store(connection).abandoned(self._abandoned_after)
+            if abandoned:
+                results = [
+                    (letter, Settled(State.IN_DOUBT, None, "its worker never came back")) for letter in abandoned
+                ]
+                await self._workbench.run(partial(self._record, results))
+                log.warning("letters were abandoned", letters=len(abandoned))
+            await asyncio.sleep(_TIDY_SECONDS)
+
+    async def _write(self, written: asyncio.Queue[_Handful]) -> None:
+        """Claim what is due and write it."""
+        async with bell.listening(self._workbench.pool, PENDING) as rung:
+            while True:
+                claimed = await self._workbench.run(self._claim)
+                if claimed:
+                    await written.put(self._written(claimed))
+                else:
+                    await rung.wait(_LOOK_AGAIN_SECONDS)
+
+    async def _claim(self, transaction: Transaction) -> list[Claimed]:
+        store = Store(transaction.connection)
+        claimed = await store.claim(self._worker, self._at_most)
+        for incident_id in {letter.incident_id for letter in claimed} - self._writers.keys():
+            incident = await store.incident(incident_id)
+            if incident is not None:
+                if len(self._writers) >= _KNOWN_INCIDENTS:
+                    self._writers.clear()
+                self._writers[incident_id] = Writer(self._head, incident, self._language)
+        return claimed
+
+    def _written(self, claimed: Sequence[Claimed]) -> _Handful:
+        """The letters as mails; one that cannot be written is settled at once."""
+        handful = _Handful({letter.letter_id: letter.attempts + 1 for letter in claimed})
+        dated = datetime.now(UTC).replace(microsecond=0)
+        for letter in claimed:
+            address = usable(letter.email)
+            if address is None:
+                handful.settled.append((letter.letter_id, Settled(State.NO_ADDRESS, None, "no usable address")))
+                continue
+            outcomes = [outcome for data in letter.adjustments for outcome in orjson.loads(data)["outcomes"]]
+            writer = self._writers[letter.incident_id]
+            try:
+                octets = writer.write(letter.kind, letter.letter_id, address, letter.recipient, outcomes, dated)
+            except ValueError as error:
+                handful.settled.append((letter.letter_id, settle(Failed(f"cannot be written: {error}"), 1)))
+            else:
+                handful.mails.append(Mail(letter.letter_id, self._head.sender, address, octets))
+        return handful
+
+    async def _send(self, written: asyncio.Queue[_Handful], answered: asyncio.Queue[_Handful]) -> None:
+        """Hand the letters to the relay; while it cannot be reached nothing is tried in haste."""
+        pause = 0.0
+        while True:
+            handful = await written.get()
+            reached = not handful.mails
+            async with aclosing(self._mailer.send(handful.mails)) as batches:
+                async for batch in batches:
+                    for letter_id, result in batch:
+                        handful.settled.append((letter_id, settle(result, handful.attempts[letter_id])))
+                        reached = reached or not (isinstance(result, Deferred) and not result.tried)
+            handful.mails.clear()
+            await answered.put(handful)
+            pause = 0.0 if reached else min(max(_FIRST_PAUSE_SECONDS, pause * 2), _LONGEST_PAUSE_SECONDS)
+            if pause:
+                log.warning("the relay cannot be reached", next_try_seconds=pause)
+                await asyncio.sleep(pause)
+
+    async def _settle(self, answered: asyncio.Queue[_Handful]) -> None:
+        """Write what became of the letters, and let the journal forget them."""
+        while True:
+            handful = await answered.get()
+            await self._workbench.run(partial(self._record, handful.settled))
+            self._journal.forget(letter_id for letter_id, _ in handful.settled)
+
+    async def _record(self, results: Sequence[tuple[UUID, Settled]], transaction: Transaction) -> None:
+        ended = await Store(transaction.connection).settle(results)
+        if ended:
+            await report(transaction, ended, self._worker)
+        for _, settled in results:
+            self._count.labels(settled.state.value).inc()
+
+
+@dataclass
+class _Handful:
+    """Some letters on their way through the stages: how often each was tried, the mails to send, what they came to."""
+
+    attempts: dict[UUID, int]
+    mails: list[Mail] = field(default_factory=list)
+    settled: list[tuple[UUID, Settled]] = field(default_factory=list)
+
+
+_RECOVERED = {
+    state: Settled(state, timedelta(0) if state is State.PENDING else None, f"{state}: known from the journal")
+    for state in (State.PENDING, State.SENT, State.IN_DOUBT)
+}

@@ -1,0 +1,264 @@
+"""The batch consumer: one batch of records, one transaction, and a position that moves with it.
+
+Reads from where the database says, whatever the group coordinator remembers. What each kind of error means is decided
+here and nowhere else: poison is set aside, what passes is tried again from the database's position, a lost position is
+somebody else's, too much poison halts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import structlog
+from aiokafka import TopicPartition
+
+from services.runtime import broker, positions
+from services.runtime.envelope import Consumed, Decoder, Message, Unreadable
+from services.runtime.errors import Conflict, GaveUp, Halted, Poison, Transient, classify
+from services.runtime.positions import Extent, Partition
+from services.runtime.quarantine import Limit
+from services.runtime.work import Transaction, Workbench
+
+log = structlog.get_logger()
+
+Handler: TypeAlias = Callable[[Sequence[Message], Transaction], Awaitable[None]]
+"""A batch's effects: a function that never commits, never publishes, never catches."""
+
+_POLL_SECONDS = 0.5
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 5.0
+_HINT_EVERY_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What a service does with a topic: how to read it, what to do with it."""
+
+    decoder: Decoder
+    handle: Handler
+
+
+class Consumer:
+    """Follows its topics as one member of the service's group, until it is told to stop."""
+
+    def __init__(
+        self,
+        kafka: str,
+        group: str,
+        routes: Mapping[str, Route],
+        workbench: Workbench,
+        *,
+        batch_records: int,
+        patience_seconds: float,
+        limit: Limit,
+    ) -> None:
+        self._kafka, self._group, self._routes, self._workbench = kafka, group, routes, workbench
+        self._batch_records, self._patience, self._limit = batch_records, patience_seconds, limit
+        self._metrics = workbench.metrics
+        self._consumer: Any = None
+        self._cluster = ""
+        self._standing: dict[Partition, int] = {}
+        self._unsure = True  # stand anew before the next batch: after a failure, or when the assignment changed
+        self._next_hint = 0.0
+        self.halted: str | None = None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop`; raises `GaveUp` when broker or database stay away longer than the patience."""
+        trouble_since, pause = 0.0, _FIRST_PAUSE_SECONDS
+        try:
+            while not stop.is_set() and not self.halted:
+                try:
+                    await self._turn()
+                    trouble_since, pause = 0.0, _FIRST_PAUSE_SECONDS
+                except Exception as error:  # noqa: BLE001 — `_judge` raises again what it does not know
+                    now = time.monotonic()
+                    trouble_since = trouble_since or now
+                    self._judge(error, now - trouble_since)
+                    await _wait(stop, pause)
+                    pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+            await stop.wait()  # a halted consumer keeps its process, so that it can be looked at
+        finally:
+            await self._close()
+
+    def _judge(self, error: Exception, trouble_seconds: float) -> None:
+        """What an error that reached the loop means: go on from the database's position, halt, or give up."""
+        meaning = classify(error)
+        self._unsure = True
+        if meaning is Halted:
+            self.halted = str(error)
+            self._metrics.halted.set(1)
+            log.error("halted: too much is set aside", reason=self.halted, group=self._group)
+            return
+        if meaning not in (Transient, Conflict):
+            raise error
+        if trouble_seconds > self._patience:
+            raise GaveUp(f"no batch could be committed for {trouble_seconds:.0f} s: {error!r}") from error
+        self._metrics.retries.labels(type(error).__name__).inc()
+        log.warning("a batch is tried again", error=repr(error), group=self._group)
+
+    async def _turn(self) -> None:
+        """Read one batch and see it through."""
+        if self._consumer is None:
+            await self._open()
+        if self._unsure:
+            await self._stand()
+        fetched = await self._consumer.getmany(timeout_ms=int(_POLL_SECONDS * 1000), max_records=self._batch_records)
+        batch = {(tp.topic, tp.partition): records for tp, records in fetched.items() if records}
+        if any(records[0].offset < self._standing.get(at, 1 << 63) for at, records in batch.items()):
+            self._unsure = True  # read before the last seek, or from a partition that is no longer ours
+        if batch and not self._unsure:
+            await self._process(batch)
+
+    async def _process(self, batch: Mapping[Partition, Sequence[Consumed]]) -> None:
+        started = time.monotonic()
+        steps = {at: positions.Step(self._standing[at], records[-1].offset + 1) for at, records in batch.items()}
+        limit = self._limit
+
+        async def work(transaction: Transaction) -> None:
+            nonlocal limit
+            await positions.claim(transaction.connection, self._cluster, steps)
+            await self._workbench.step("claimed")
+            for topic, route in self._routes.items():
+                records = [record for (name, _), share in batch.items() if name == topic for record in share]
+                if records:
+                    await self._handle(route, records, transaction)
+            limit = self._limit.after(_faults(batch, transaction.unreadable))
+
+        await self._workbench.run(work, cluster=self._cluster)
+        self._limit = limit
+        self._standing.update({at: step.new for at, step in steps.items()})
+        self._report(batch, started)
+        await self._hint()
+
+    async def _handle(self, route: Route, records: Sequence[Consumed], transaction: Transaction) -> None:
+        messages, bad = route.decoder.decode(records)
+        transaction.set_aside(bad)
+        if not messages:
+            return
+        try:
+            async with transaction.connection.transaction():
+                attempt = Transaction(transaction.connection)
+                await route.handle(messages, attempt)
+        except Exception as error:
+            if classify(error) is not Poison:
+                raise
+            await self._handle_singly(route, messages, transaction)
+            return
+        _merge(transaction, attempt)
+
+    async def _handle_singly(self, route: Route, messages: Sequence[Message], transaction: Transaction) -> None:
+        """Something in the batch cannot be stored: find it, and let the others pass."""
+        for message in messages:
+            try:
+                async with transaction.connection.transaction():
+                    attempt = Transaction(transaction.connection)
+                    await route.handle([message], attempt)
+            except Exception as error:
+                if classify(error) is not Poison:
+                    raise
+                transaction.set_aside([Unreadable(message.record, _reason(error))])
+            else:
+                _merge(transaction, attempt)
+
+    async def _open(self) -> None:
+        """Join the group."""
+        self._cluster = await broker.cluster_id(self._kafka)
+        self._consumer = await broker.join(self._kafka, self._group, list(self._routes), self._lost_sight)
+
+    def _lost_sight(self) -> None:
+        """The assignment has changed: what we know of where we stand is worth nothing."""
+        self._standing.clear()
+        self._unsure = True
+
+    async def _stand(self) -> None:
+        """Publish what a worker before us committed and did not publish, then seek to the database's positions."""
+        assigned: set[TopicPartition] = self._consumer.assignment()
+        if not assigned:
+            await asyncio.sleep(_POLL_SECONDS / 10)
+            return
+        self._unsure = False  # a rebalance during the waits below makes it true again
+        try:
+            await self._workbench.relay.flush()
+            first = await self._consumer.beginning_offsets(assigned)
+            end = await self._consumer.end_offsets(assigned)
+            extents = {(tp.topic, tp.partition): Extent(first[tp], end[tp]) for tp in assigned}
+            async with self._workbench.pool.acquire() as connection, connection.transaction():
+                standing = await positions.stand(connection, self._cluster, extents)
+            for (topic, partition), offset in standing.items():
+                tp = TopicPartition(topic, partition)
+                if tp in self._consumer.assignment():
+                    self._consumer.seek(tp, offset)
+        except BaseException:
+            self._unsure = True
+            raise
+        self._standing = dict(standing)
+        log.info("standing", group=self._group, partitions=len(standing))
+
+    async def _hint(self) -> None:
+        """Tell the broker where we stand, for lag monitors; nothing is read back from it."""
+        if time.monotonic() < self._next_hint:
+            return
+        self._next_hint = time.monotonic() + _HINT_EVERY_SECONDS
+        mine = self._consumer.assignment()
+        offsets = {
+            TopicPartition(t, p): offset for (t, p), offset in self._standing.items() if TopicPartition(t, p) in mine
+        }
+        try:
+            await asyncio.wait_for(self._consumer.commit(offsets), _POLL_SECONDS)
+        except Exception as error:
+            if classify(error) is not Transient:
+                raise
+            log.debug("the hint was not taken", error=repr(error))
+
+    def _report(self, batch: Mapping[Partition, Sequence[Consumed]], started: float) -> None:
+        count = 0
+        for (topic, partition), records in batch.items():
+            count += len(records)
+            self._metrics.records.labels(topic).inc(len(records))
+            end = self._consumer.highwater(TopicPartition(topic, partition))
+            if end is not None:
+                self._metrics.lag.labels(topic, str(partition)).set(max(0, end - records[-1].offset - 1))
+        self._metrics.batch_records.observe(count)
+        self._metrics.batch_seconds.observe(time.monotonic() - started)
+        self._metrics.last_processed.set_to_current_time()
+
+    async def _close(self) -> None:
+        consumer, self._consumer = self._consumer, None
+        if consumer is None:
+            return
+        try:
+            await asyncio.wait_for(consumer.stop(), _LONGEST_PAUSE_SECONDS)
+        except Exception as error:
+            if classify(error) is not Transient:
+                raise
+            log.warning("the consumer did not close in time", error=repr(error))
+
+
+def _merge(transaction: Transaction, attempt: Transaction) -> None:
+    for topic, records in attempt.outgoing.items():
+        transaction.publish(topic, records)
+    transaction.unreadable += attempt.unreadable
+
+
+def _faults(batch: Mapping[Partition, Sequence[Consumed]], bad: Sequence[Unreadable]) -> list[str | None]:
+    """What was wrong with each record of the batch, None for nothing."""
+    wrong = {(b.record.topic, b.record.partition, b.record.offset): b.reason for b in bad}
+    return [
+        wrong.get((topic, partition, record.offset))
+        for (topic, partition), records in batch.items()
+        for record in records
+    ]
+
+
+def _reason(error: Exception) -> str:
+    return error.reason if isinstance(error, Poison) else f"cannot be stored: {type(error).__name__}: {error}"
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return

@@ -1,0 +1,75 @@
+"""The HTTP side that every service has: probes, metrics, running totals, republishing.
+
+A service mounts its own routes beside them. Whoever changes something shows the operator's token.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Annotated, Any, TypeAlias
+
+from fastapi import Depends, FastAPI, Header, HTTPException, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import SecretStr
+
+from services.runtime import tally
+from services.runtime.database import Pool
+from services.runtime.metrics import Metrics
+from services.runtime.relay import Relay
+
+Check: TypeAlias = Callable[[], Awaitable[str | None]]
+"""None when all is well, else what is wrong in words."""
+
+
+def api(
+    service: str, metrics: Metrics, checks: Mapping[str, Check], pool: Pool, relay: Relay, token: SecretStr
+) -> FastAPI:
+    """The service's web application; it is ready when every check finds nothing wrong."""
+    app = FastAPI(title=f"Amends {service}", docs_url=None, redoc_url=None)
+    _mount_probes(app, service, metrics, checks)
+
+    @app.get("/tally/{subject}")
+    async def totals(subject: str) -> dict[str, int]:
+        async with pool.acquire() as connection:
+            return await tally.totals(connection, subject)
+
+    @app.post("/republish", dependencies=[operator(token)])
+    async def republish() -> StreamingResponse:
+        return StreamingResponse(_lines(relay.republish()), media_type="application/x-ndjson")
+
+    return app
+
+
+async def _lines(counts: AsyncIterator[int]) -> AsyncIterator[bytes]:
+    async for count in counts:
+        yield b'{"records": %d}\n' % count
+
+
+def _mount_probes(app: FastAPI, service: str, metrics: Metrics, checks: Mapping[str, Check]) -> None:
+
+    @app.get("/livez")
+    async def livez() -> dict[str, str]:
+        return {"service": service, "status": "alive"}
+
+    @app.get("/readyz")
+    async def readyz() -> Response:
+        found = {name: await check() for name, check in checks.items()}
+        wrong = {name: problem for name, problem in found.items() if problem is not None}
+        return JSONResponse({"service": service, "ready": not wrong, "wrong": wrong}, status_code=503 if wrong else 200)
+
+    @app.get("/metrics")
+    async def exposition() -> Response:
+        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def operator(token: SecretStr) -> Any:
+    """A dependency for routes that change something: the caller shows the operator's token as a bearer."""
+
+    async def check(authorization: Annotated[str, Header()] = "") -> None:
+        expected = f"Bearer {token.get_secret_value()}"
+        if not secrets.compare_digest(authorization.encode(), expected.encode()):
+            raise HTTPException(401, "this needs the operator's token: Authorization: Bearer …")
+
+    return Depends(check)

@@ -1,0 +1,168 @@
+"""Publishing what is committed: record batches per partition, acknowledged by all replicas, under the outbox row's lock.
+
+Several relays may work at once: each holds the row's lock while it sends, so a row is sent by one after the other,
+never interleaved with the same worker's next one. What was sent and not marked is sent again; the ids make that
+harmless.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.partitioner import murmur2
+
+from services.runtime.database import Connection, Pool, queries
+from services.runtime.envelope import Record
+from services.runtime.errors import Transient, classify
+from services.runtime.metrics import Metrics
+from services.runtime.outbox import Outgoing, unpack
+
+log = structlog.get_logger()
+SQL = queries(Path(__file__).with_name("queries.sql"))
+
+_BATCH_BYTES = 1 << 20
+_CLOSE_SECONDS = 5.0
+_SWEEP_SECONDS, _STALE_AFTER = 5.0, timedelta(seconds=15)
+
+
+@lru_cache(maxsize=65_536)
+def _hash(key: bytes) -> int:
+    """Kafka's own hash of a key (murmur2, as its Java clients compute it); slow here, and keys come again."""
+    return int(murmur2(key)) & 0x7FFFFFFF
+
+
+class Publisher:
+    """An idempotent producer with a deadline of its own, made anew after a delivery that failed."""
+
+    def __init__(self, kafka: str, *, delivery_seconds: float, metrics: Metrics) -> None:
+        self._kafka, self._seconds, self._metrics = kafka, delivery_seconds, metrics
+        self._producer: Any = None
+        self._starting = asyncio.Lock()
+
+    async def publish(self, outgoing: Outgoing) -> None:
+        """Send all records and wait until the broker has them; raises `Transient` when it does not in time."""
+        try:
+            async with asyncio.timeout(self._seconds):
+                producer = await self._ready()
+                await asyncio.gather(
+                    *[self._publish_topic(producer, topic, records) for topic, records in outgoing.items()]
+                )
+        except Exception as error:
+            if classify(error) is not Transient:
+                raise
+            await self.close()
+            raise Transient(f"the broker has not acknowledged a batch: {error!r}") from error
+
+    async def _publish_topic(self, producer: Any, topic: str, records: Sequence[Record]) -> None:
+        partitions = sorted(await producer.partitions_for(topic))
+        if not partitions:
+            raise Transient(f"the topic {topic} does not exist")
+        by_partition: dict[int, list[Record]] = defaultdict(list)
+        for record in records:
+            by_partition[partitions[_hash(record.key or b"") % len(partitions)]].append(record)
+        await asyncio.gather(*[self._publish_partition(producer, topic, p, share) for p, share in by_partition.items()])
+        self._metrics.published.labels(topic).inc(len(records))
+
+    async def _publish_partition(self, producer: Any, topic: str, partition: int, records: Sequence[Record]) -> None:
+        """One batch after the other, so that the records stand in the log in their order."""
+        batch = producer.create_batch()
+        for record in records:
+            if not self._append(batch, record):
+                await (await producer.send_batch(batch, topic, partition=partition))
+                batch = producer.create_batch()
+                if not self._append(batch, record):
+                    raise AssertionError("an empty batch takes any record")
+        await (await producer.send_batch(batch, topic, partition=partition))
+
+    @staticmethod
+    def _append(batch: Any, record: Record) -> bool:
+        appended = batch.append(key=record.key, value=record.value, timestamp=None, headers=record.headers)
+        return appended is not None
+
+    async def _ready(self) -> Any:
+        async with self._starting:
+            if self._producer is None:
+                producer = AIOKafkaProducer(
+                    bootstrap_servers=self._kafka,
+                    enable_idempotence=True,
+                    acks="all",
+                    compression_type="zstd",
+                    max_batch_size=_BATCH_BYTES,
+                    request_timeout_ms=int(self._seconds * 1000),
+                )
+                try:
+                    await producer.start()
+                except BaseException:
+                    await producer.stop()
+                    raise
+                self._producer = producer
+            return self._producer
+
+    async def close(self) -> None:
+        """Let go of the producer; what it has not delivered stays pending in the outbox."""
+        producer, self._producer = self._producer, None
+        if producer is None:
+            return
+        try:
+            await asyncio.wait_for(producer.stop(), _CLOSE_SECONDS)
+        except Exception as error:
+            if classify(error) is not Transient:
+                raise
+            log.warning("the producer did not close in time", error=repr(error))
+
+
+class Relay:
+    """Publishes outbox rows: this worker's own at once, a dead worker's when it is found, all of them on request."""
+
+    def __init__(self, pool: Pool, publisher: Publisher) -> None:
+        self._pool, self._publisher = pool, publisher
+
+    async def publish(self, connection: Connection, outbox_id: int, outgoing: Outgoing) -> None:
+        """Publish a row that this worker has just committed, from memory."""
+        async with connection.transaction():
+            if await connection.fetchval(SQL["lock_outbox"], outbox_id) is None:
+                return  # another relay was faster
+            await self._publisher.publish(outgoing)
+            await connection.execute(SQL["mark_published"], outbox_id)
+
+    async def flush(self, older_than: timedelta = timedelta(0)) -> int:
+        """Publish all pending rows in their order, waiting for relays that hold some; returns how many were sent."""
+        sent = 0
+        async with self._pool.acquire() as connection:
+            pending = await connection.fetch(SQL["pending_outbox"], older_than)
+            for (outbox_id,) in pending:
+                async with connection.transaction():
+                    payload = await connection.fetchval(SQL["lock_outbox_payload"], outbox_id)
+                    if payload is None:
+                        continue
+                    await self._publisher.publish(unpack(payload))
+                    await connection.execute(SQL["mark_published"], outbox_id)
+                    sent += 1
+        if sent:
+            log.info("published what was pending", rows=sent)
+        return sent
+
+    async def sweep(self) -> None:
+        """For ever: publish what a worker that died has left behind."""
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            await self.flush(_STALE_AFTER)
+
+    async def republish(self) -> AsyncIterator[int]:
+        """Publish the whole outbox once more, in the order of writing; yields how many records were sent so far."""
+        last, records = 0, 0
+        async with self._pool.acquire() as connection:
+            end = await connection.fetchval(SQL["outbox_end"])
+            while last < end:
+                row = await connection.fetchrow(SQL["outbox_after"], last)
+                await self._publisher.publish(unpack(row["payload"]))
+                last, records = row["outbox_id"], records + row["records"]
+                yield records

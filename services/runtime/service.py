@@ -1,0 +1,193 @@
+"""A service as a process: its parts, its tasks, its end.
+
+`Parts` is what each composition root starts from. `run` keeps the tasks going until SIGTERM or SIGINT, lets the batch
+in hand finish or roll back, and ends within seconds whatever hangs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvicorn
+import uvloop
+from fastapi import FastAPI
+
+from services.runtime import database, http, logs
+from services.runtime.consumer import Consumer, Route
+from services.runtime.database import Pool
+from services.runtime.errors import AmendsError, Transient, classify
+from services.runtime.metrics import Metrics
+from services.runtime.quarantine import Limit
+from services.runtime.relay import Publisher, Relay
+from services.runtime.settings import RuntimeSettings
+from services.runtime.work import Workbench
+
+log = structlog.get_logger()
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+_GRACE_SECONDS, _LAST_GRACE_SECONDS = 7.0, 2.0
+_CHECK_SECONDS = 2.0
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 5.0
+
+Task = Callable[[asyncio.Event], Awaitable[None]]
+"""Works until the event is set."""
+
+
+@dataclass
+class Parts:
+    """What every service is built from."""
+
+    name: str
+    settings: RuntimeSettings
+    metrics: Metrics
+    pool: Pool
+    publisher: Publisher
+    relay: Relay
+    workbench: Workbench
+    checks: dict[str, http.Check] = field(default_factory=dict)
+
+    def consumer(self, routes: Mapping[str, Route]) -> Consumer:
+        """The service's consumer, as a member of the service's group; its halt makes the service unready."""
+        settings = self.settings
+        consumer = Consumer(
+            settings.kafka,
+            f"amends.{self.name}",
+            routes,
+            self.workbench,
+            batch_records=settings.batch_records,
+            patience_seconds=settings.patience_seconds,
+            limit=Limit(settings.quarantine_in_a_row, settings.quarantine_share, settings.quarantine_window),
+        )
+
+        async def halted() -> str | None:
+            return consumer.halted and f"halted: {consumer.halted}"
+
+        self.checks["consumer"] = halted
+        return consumer
+
+    def api(self) -> FastAPI:
+        """The service's web application with the checks known by now."""
+        return http.api(self.name, self.metrics, self.checks, self.pool, self.relay, self.settings.operator_token)
+
+    def persistent(self, task: Callable[[], Awaitable[None]]) -> Task:
+        """A task that is begun again, after a pause, when what passes has stopped it."""
+
+        async def keep(stop: asyncio.Event) -> None:
+            pause = _FIRST_PAUSE_SECONDS
+            while not stop.is_set():
+                try:
+                    await task()
+                    pause = _FIRST_PAUSE_SECONDS
+                except Exception as error:
+                    if classify(error) is not Transient:
+                        raise
+                    log.warning("tried again", task=task.__qualname__, error=repr(error))
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(stop.wait(), pause)
+                    pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+
+        return keep
+
+
+@asynccontextmanager
+async def parts(name: str, settings: RuntimeSettings) -> AsyncIterator[Parts]:
+    """Connect what there is to connect to; everything is let go again at the end."""
+    metrics = Metrics()
+    pool = await database.connect(
+        settings.database.get_secret_value(),
+        size=settings.pool_size,
+        deadline_seconds=settings.patience_seconds,
+        statement_seconds=settings.transaction_seconds,
+    )
+    publisher = Publisher(settings.kafka, delivery_seconds=settings.delivery_seconds, metrics=metrics)
+    relay = Relay(pool, publisher)
+    workbench = Workbench(pool, relay, metrics, seconds=settings.transaction_seconds)
+
+    async def answers() -> str | None:
+        try:
+            async with asyncio.timeout(_CHECK_SECONDS):
+                await pool.fetchval("SELECT 1")
+        except Exception as error:
+            if classify(error) is not Transient:
+                raise
+            return f"the database does not answer: {type(error).__name__}"
+        return None
+
+    try:
+        yield Parts(name, settings, metrics, pool, publisher, relay, workbench, {"database": answers})
+    finally:
+        await publisher.close()
+        await database.close(pool)
+
+
+async def run(app: FastAPI, address: str, tasks: Sequence[Task]) -> None:
+    """Serve HTTP and run the tasks until a signal; a task that fails ends the process with its error."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    host, _, port = address.rpartition(":")
+    server = _Server(uvicorn.Config(app, host=host, port=int(port), log_config=None, access_log=False, lifespan="off"))
+    running = [asyncio.ensure_future(task(stop)) for task in tasks]
+    serving = asyncio.ensure_future(server.serve())
+    stopped = asyncio.ensure_future(stop.wait())
+    gc.collect()
+    gc.freeze()  # what is there now stays; the collector need not walk it again and again
+    everything: list[asyncio.Future[Any]] = [*running, serving, stopped]
+    done, _ = await asyncio.wait(everything, return_when=asyncio.FIRST_COMPLETED)
+    log.info("stopping")
+    stop.set()
+    server.should_exit = True
+    _, late = await asyncio.wait([*running, serving], timeout=_GRACE_SECONDS)
+    for straggler in late:
+        straggler.cancel()
+    if late:
+        _, stuck = await asyncio.wait(late, timeout=_LAST_GRACE_SECONDS)
+        if stuck:
+            log.error("ending hard: a task does not stop")
+            os._exit(1)
+    for ended in done:
+        ended.result()
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals to `run`."""
+
+    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
+        """Nothing is captured."""
+        return nullcontext()
+
+
+async def migrate(settings: RuntimeSettings, own: Path) -> None:
+    """Bring the service's database to the schema that this code needs: the runtime's tables, then the service's."""
+    pool = await database.connect(
+        settings.database.get_secret_value(),
+        size=2,
+        deadline_seconds=settings.patience_seconds,
+        statement_seconds=settings.patience_seconds,
+    )
+    try:
+        async with pool.acquire() as connection:
+            await database.migrate(connection, [MIGRATIONS, own], lambda name: log.info("migrated", migration=name))
+    finally:
+        await database.close(pool)
+
+
+def start(name: str, settings: RuntimeSettings, main: Callable[[], Coroutine[Any, Any, None]]) -> int:
+    """Run a service's composition root, or a job, as this process; returns the exit code."""
+    logs.configure(name, settings.worker, settings.log_level)
+    try:
+        uvloop.run(main())
+    except AmendsError as error:
+        log.error("ended", error=str(error))
+        return 1
+    return 0
