@@ -15,7 +15,7 @@ from deploy.local.errors import StackError
 from deploy.local.kafka import broker
 from deploy.local.kafka.topics import make_topics
 from deploy.local.layout import DATABASES, Layout, Secrets, State, write_private
-from deploy.local.processes import end_by_force, marked, stop, working_in
+from deploy.local.processes import ask_to_end, end_by_force, marked, stop, working_in
 from deploy.local.services import (
     SERVICES,
     STOP_SECONDS,
@@ -159,12 +159,14 @@ def stop_component(layout: Layout, state: State, name: str) -> None:
 def end_all(layout: Layout, state: State, on_step: Callable[[str], None]) -> None:
     """End services, then the foundation, then whatever else still bears this stack's mark."""
     layout.stack_file.unlink(missing_ok=True)
-    foundation = [name for name in _STOPS if name in state.processes]
-    for name in [*(name for name in state.processes if name not in FOUNDATION), *foundation]:
+    services = [name for name in state.processes if name not in FOUNDATION]
+    # All are asked at once, so that their last batches end side by side.
+    ask_to_end([state.processes[name] for name in services], Signals.SIGTERM)
+    for name in [*services, *(name for name in _STOPS if name in state.processes)]:
         if runs(state, name):
             on_step(f"ending {name}")
         stop_component(layout, state, name)
-    pass
+    end_by_force([*marked(layout.root), *working_in(layout.data(postgres.NAME))])
 
 
 def write_stack(layout: Layout, state: State, secrets: Secrets) -> None:

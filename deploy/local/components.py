@@ -107,14 +107,16 @@ class Starter:
 
     def take_back(self) -> None:
         """End what this starter started, last first."""
-        for component in reversed(self._started):
-            stop(
-                self._state.processes.pop(component.name),
-                by=component.stop_signal,
-                within_seconds=component.stop_seconds,
-            )
-        self._started.clear()
-        self._state.save(self._layout)
+        # A second Ctrl-C out of impatience would leave the rest running.
+        with interrupts_later():
+            for component in reversed(self._started):
+                stop(
+                    self._state.processes.pop(component.name),
+                    by=component.stop_signal,
+                    within_seconds=component.stop_seconds,
+                )
+            self._started.clear()
+            self._state.save(self._layout)
 
 
 def runs(state: State, name: str) -> bool:

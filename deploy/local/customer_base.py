@@ -102,7 +102,7 @@ def incident(
     return {
         "incident_id": incident_id,
         "revision": revision,
-        "title": "Black-out of the Arezzo data centre",
+        "title": "Black-out, Arezzo",
         "drill": drill,
         "impact": {"starts_at": "2011-04-29T04:30:00+02:00", "ends_at": "2011-04-29T14:00:00+02:00"},
         "scope": {"everyone": True},

@@ -3,8 +3,7 @@
 SMTP (RFC 5321) with PIPELINING (RFC 2920), 8BITMIME and SIZE, on one core. A letter is answered with 250 only after
 its bytes were handed to the kernel. It delivers nothing, knows no TLS and no logins: it listens on this machine only.
 
-The mbox is of the kind "mboxrd" (a line `From …`, after any number of `>`, gets one more `>`). Before the letter's
-own header each entry has `X-Envelope-To`, one for every recipient, and `X-Envelope-From`.
+How a letter stands in the file is `mbox`'s matter.
 
     python -m deploy.local.mail_sink --port PORT --mbox FILE
 """
@@ -13,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import re
 import signal
 import time
@@ -22,6 +20,8 @@ from pathlib import Path
 from typing import cast
 
 import uvloop
+
+from deploy.local.mbox import Mbox
 
 MAX_LETTER_BYTES = 10 * 1024 * 1024
 MAX_LINE_BYTES = 2048
@@ -41,7 +41,6 @@ _RCPT = re.compile(rb"RCPT TO: ?" + _PATH + rb" *", re.IGNORECASE)
 _SIZE = re.compile(rb" SIZE=(\d{1,20})(?= |$)", re.IGNORECASE)
 _PARAMETER = re.compile(rb"(?: (?:BODY=(?:7BIT|8BITMIME)|SIZE=\d{1,20}))*", re.IGNORECASE)
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
-_FROM_LINE = re.compile(rb"^(>*From )", re.MULTILINE)
 
 _OK = b"250 2.0.0 OK\r\n"
 _TOO_BIG = b"552 5.3.4 message too big\r\n"
@@ -50,51 +49,6 @@ _READY_FOR_DATA = b"250 2.1.0 sender ok\r\n250 2.1.5 recipient ok\r\n" + _SEND_D
 _EHLO = (
     b"250-mail-sink\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250 SIZE %d\r\n" % MAX_LETTER_BYTES
 )
-
-
-class Mbox:
-    """The file with the letters; only whole letters are ever in it."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        self._second = -1
-        self._date = b""
-
-    def close(self) -> None:
-        os.close(self._file)
-
-    def entry(self, sender: bytes, recipients: list[bytes], letter: bytes, stuffed: bool) -> bytes:
-        """One letter as it stands in the mbox.
-
-        `letter` is what came between DATA and the final dot, as it came; `stuffed` is whether a line of it may
-        begin with a dot, of which the first is then taken away.
-        """
-        if stuffed:
-            letter = (b"\r\n" + letter).replace(b"\r\n.", b"\r\n")[2:]
-        # Faster than `replace`, and a stray CR stays where it was.
-        letter = b"\n".join(letter.split(b"\r\n"))
-        if b"From " in letter:
-            letter = _FROM_LINE.sub(rb">\1", letter)
-        second = int(time.time())
-        if second != self._second:
-            self._second, self._date = second, time.asctime(time.gmtime(second)).encode()
-        return b"From %s %s\nX-Envelope-To: %s\nX-Envelope-From: <%s>\n%s\n\n" % (
-            sender or b"MAILER-DAEMON", self._date, b"\nX-Envelope-To: ".join(recipients), sender, letter,
-        )  # fmt: skip
-
-    def write(self, entries: list[bytes]) -> None:
-        """Append; raises `OSError` if it cannot, and then none of `entries` is in the file."""
-        content = b"".join(entries)
-        written = os.write(self._file, content)
-        if written == len(content):
-            return
-        start = os.lseek(self._file, 0, os.SEEK_CUR) - written
-        try:
-            while written < len(content):
-                written += os.write(self._file, content[written:])
-        except OSError:
-            os.ftruncate(self._file, start)
-            raise
 
 
 class _State(Enum):

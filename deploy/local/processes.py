@@ -103,6 +103,14 @@ def stop(process: ProcessId, *, by: signal.Signals, within_seconds: float) -> No
     end_by_force([process, *descendants])
 
 
+def ask_to_end(processes: Iterable[ProcessId], by: signal.Signals) -> None:
+    """Signal those that are alive, and do not wait: `stop` does."""
+    for process in processes:
+        if is_alive(process):
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, by)
+
+
 def end_by_force(processes: Iterable[ProcessId]) -> None:
     """SIGKILL to those that are alive, and wait until they are gone."""
     doomed = [process for process in processes if is_alive(process)]

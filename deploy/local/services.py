@@ -45,6 +45,7 @@ def service_environment(layout: Layout, state: State, secrets: Secrets, worker: 
         "AMENDS_DATABASE": dsn(state.ports[POSTGRES], secrets, service),
         "AMENDS_HTTP": f"{ports.HOST}:{state.ports[worker]}",
         "AMENDS_OPERATOR_TOKEN": secrets.operator_token,
+        "AMENDS_WORKER": worker.partition("-")[2] or "1",
     }
     if service == "billing":
         settings["AMENDS_VOUCHER_SECRET"] = secrets.voucher_secret

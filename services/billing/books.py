@@ -1,4 +1,4 @@
-"""Billing's side of the books over HTTP: what was applied and refused, what it is worth, whether the ledger is sound."""
+"""Billing's side of the books over HTTP: what was applied and refused, what it is worth, is the ledger sound."""
 
 from __future__ import annotations
 

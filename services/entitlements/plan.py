@@ -6,6 +6,7 @@ is missed because an event was still on its way. A chunk is one transaction: cla
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from functools import partial
 
@@ -38,10 +39,10 @@ class Planner:
     def __init__(self, pool: Pool, workbench: Workbench, kafka: str, chunk_customers: int) -> None:
         self._pool, self._workbench, self._kafka, self._size = pool, workbench, kafka, chunk_customers
 
-    async def run(self) -> None:
-        """For ever: look at the plans that are not done, whenever there is one to look at."""
-        async with bell.listening(self._pool, PLANNED) as rung:
-            while True:
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop`: look at the plans that are not done, whenever there is one to look at."""
+        async with bell.listening(self._pool, PLANNED, stop) as rung:
+            while not stop.is_set():
                 waits = await self.advance()
                 await rung.wait(_BARRIER_PAUSE_SECONDS if waits else _LOOK_AGAIN_SECONDS)
 
@@ -95,10 +96,10 @@ class Worker:
         self._pool, self._workbench, self._policies, self._lane = pool, workbench, policies, lane
         self._prepared: dict[Run, tuple[IncidentDeclared, Prepared]] = {}
 
-    async def run(self) -> None:
-        """For ever: decide chunks, and sleep until there are some."""
-        async with bell.listening(self._pool, CUT) as rung:
-            while True:
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop`: decide chunks, and sleep until there are some."""
+        async with bell.listening(self._pool, CUT, stop) as rung:
+            while not stop.is_set():
                 if not await self._workbench.run(self.decide_chunk):
                     await rung.wait(_LOOK_AGAIN_SECONDS)
 

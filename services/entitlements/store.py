@@ -162,7 +162,7 @@ def _told(contract: ContractChanged) -> tuple[Any, ...]:
 
 
 def _gifts(contract: ContractChanged) -> str:
-    """A contract's complimentary add-ons as JSON; most have none. (A list in an array parameter would be a dimension.)"""
+    """A contract's complimentary add-ons as JSON: a list within an array parameter would be taken for a dimension."""
     if not contract.complimentary:
         return "[]"
     return orjson.dumps([(gift.product, gift.starts_on, gift.ends_on) for gift in contract.complimentary]).decode()

@@ -5,6 +5,7 @@ Says what a letter's envelope may hold and how its octets go on the wire. Leaves
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from services.notifications.domain import Result
+from services.notifications.replies import Offer
 
 _MAILBOX = re.compile(r"[!#-;=?A-~]+@[!#-;=?A-Z^-~]+", re.ASCII)
 _MAILBOX_OCTETS = 254
@@ -75,6 +77,47 @@ class Relay:
 
 class UnreachableError(Exception):
     """No session could be opened: refused, no greeting in time, a 4xx or 5xx to the greeting or EHLO."""
+
+
+class Watchman:
+    """Watches one deadline that is put off again and again, with one timer that looks again when it rings."""
+
+    def __init__(self, late: Callable[[], None]) -> None:
+        """`late` is called once the deadline has passed."""
+        self._late = late
+        self._loop = asyncio.get_running_loop()
+        self._due = self._rings_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def expect(self, seconds: float) -> None:
+        """Set the deadline, that many seconds from now."""
+        self._due = self._loop.time() + seconds
+        if self._timer is None or self._due < self._rings_at:
+            self.dismiss()
+            self._set()
+
+    def dismiss(self) -> None:
+        """There is nothing to wait for."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _set(self) -> None:
+        self._rings_at = self._due
+        self._timer = self._loop.call_at(self._due, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        if self._loop.time() < self._due:
+            self._set()
+        else:
+            self._late()
+
+
+def envelope(mail: Mail, offer: Offer) -> list[str]:
+    """The commands of a letter's envelope. No SIZE: a letter is small, and a relay says 552 to a large one anyway."""
+    body = " BODY=8BITMIME" if offer.eight_bit else ""
+    return [f"MAIL FROM:<{mail.sender}>{body}\r\n", f"RCPT TO:<{mail.recipient}>\r\n", "DATA\r\n"]
 
 
 def is_mailbox(address: str) -> bool:

@@ -82,13 +82,19 @@ class Replies:
         return whole
 
 
-def extensions(ehlo: Reply) -> dict[str, str]:
-    """The extensions that a reply to EHLO offers, upper case, with their parameters."""
-    offered = {}
-    for line in ehlo.text.split(b"\n")[1:]:
-        word, _, parameters = line[4:].decode("ascii", "replace").strip().partition(" ")
-        offered[word.upper()] = parameters
-    return offered
+class Offer(NamedTuple):
+    """What a relay's reply to EHLO offers, of what we can use."""
+
+    pipelining: bool = False
+    eight_bit: bool = False
+
+
+def offer_of(ehlo: Reply) -> Offer:
+    """The extensions that a reply to EHLO offers."""
+    words = {
+        line[4:].decode("ascii", "replace").strip().partition(" ")[0].upper() for line in ehlo.text.split(b"\n")[1:]
+    }
+    return Offer("PIPELINING" in words, "8BITMIME" in words)
 
 
 def after_the_dot(reply: Reply) -> Result:

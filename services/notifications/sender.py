@@ -13,6 +13,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import TypeAlias
 from uuid import UUID
 
 import orjson
@@ -29,6 +30,7 @@ from services.notifications.mailer import Mailer
 from services.notifications.relay import Mail
 from services.notifications.store import Claimed, Store
 from services.runtime import bell
+from services.runtime.service import wait
 from services.runtime.work import Transaction, Workbench
 
 log = structlog.get_logger()
@@ -64,14 +66,14 @@ class Sender:
         for state in State:
             self._count.labels(state.value)
 
-    async def run(self) -> None:
-        """For ever: claim, write, send and settle."""
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop`: claim, write, send and settle; what is in hand then is seen through."""
         await self.recover()
-        written: asyncio.Queue[_Handful] = asyncio.Queue(1)
-        answered: asyncio.Queue[_Handful] = asyncio.Queue(1)
+        written: _Line = asyncio.Queue(1)
+        answered: _Line = asyncio.Queue(1)
         try:
             async with asyncio.TaskGroup() as stages:
-                stages.create_task(self._write(written))
+                stages.create_task(self._write(written, stop))
                 stages.create_task(self._send(written, answered))
                 stages.create_task(self._settle(answered))
         except ExceptionGroup as failures:
@@ -91,9 +93,9 @@ class Sender:
             log.info("recovered what was in hand", letters=len(known), in_doubt=in_doubt)
         self._journal.forget(marks or {})
 
-    async def tidy(self) -> None:
-        """For ever: letters of a worker that never came back are in doubt, letters whose profile is there can go."""
-        while True:
+    async def tidy(self, stop: asyncio.Event) -> None:
+        """Until `stop`: letters of a worker that never came back are in doubt, those whose profile is there can go."""
+        while not stop.is_set():
             await self._workbench.run(address_waiting)
             async with self._workbench.pool.acquire() as connection:
                 abandoned = await Store(connection).abandoned(self._abandoned_after)
@@ -103,17 +105,18 @@ class Sender:
                 ]
                 await self._workbench.run(partial(self._record, results))
                 log.warning("letters were abandoned", letters=len(abandoned))
-            await asyncio.sleep(_TIDY_SECONDS)
+            await wait(stop, _TIDY_SECONDS)
 
-    async def _write(self, written: asyncio.Queue[_Handful]) -> None:
+    async def _write(self, written: _Line, stop: asyncio.Event) -> None:
         """Claim what is due and write it."""
-        async with bell.listening(self._workbench.pool, PENDING) as rung:
-            while True:
+        async with bell.listening(self._workbench.pool, PENDING, stop) as rung:
+            while not stop.is_set():
                 claimed = await self._workbench.run(self._claim)
                 if claimed:
                     await written.put(self._written(claimed))
                 else:
                     await rung.wait(_LOOK_AGAIN_SECONDS)
+        await written.put(None)
 
     async def _claim(self, transaction: Transaction) -> list[Claimed]:
         store = Store(transaction.connection)
@@ -145,11 +148,10 @@ class Sender:
                 handful.mails.append(Mail(letter.letter_id, self._head.sender, address, octets))
         return handful
 
-    async def _send(self, written: asyncio.Queue[_Handful], answered: asyncio.Queue[_Handful]) -> None:
+    async def _send(self, written: _Line, answered: _Line) -> None:
         """Hand the letters to the relay; while it cannot be reached nothing is tried in haste."""
         pause = 0.0
-        while True:
-            handful = await written.get()
+        while (handful := await written.get()) is not None:
             reached = not handful.mails
             async with aclosing(self._mailer.send(handful.mails)) as batches:
                 async for batch in batches:
@@ -162,11 +164,11 @@ class Sender:
             if pause:
                 log.warning("the relay cannot be reached", next_try_seconds=pause)
                 await asyncio.sleep(pause)
+        await answered.put(None)
 
-    async def _settle(self, answered: asyncio.Queue[_Handful]) -> None:
+    async def _settle(self, answered: _Line) -> None:
         """Write what became of the letters, and let the journal forget them."""
-        while True:
-            handful = await answered.get()
+        while (handful := await answered.get()) is not None:
             await self._workbench.run(partial(self._record, handful.settled))
             self._journal.forget(letter_id for letter_id, _ in handful.settled)
 
@@ -186,6 +188,9 @@ class _Handful:
     mails: list[Mail] = field(default_factory=list)
     settled: list[tuple[UUID, Settled]] = field(default_factory=list)
 
+
+_Line: TypeAlias = "asyncio.Queue[_Handful | None]"
+"""Handfuls from one stage to the next; None is the end."""
 
 _RECOVERED = {
     state: Settled(state, timedelta(0) if state is State.PENDING else None, f"{state}: known from the journal")

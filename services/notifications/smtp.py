@@ -12,15 +12,26 @@ from collections import deque
 from typing import cast
 
 from services.notifications.domain import Deferred, Failed, InDoubt, Result
-from services.notifications.relay import Desk, Mail, Marks, Relay, UnreachableError, is_mailbox, stuffed
+from services.notifications.relay import (
+    Desk,
+    Mail,
+    Marks,
+    Relay,
+    UnreachableError,
+    Watchman,
+    envelope,
+    is_mailbox,
+    stuffed,
+)
 from services.notifications.replies import (
     NoReplyError,
+    Offer,
     Replies,
     Reply,
     Step,
     after_the_dot,
     before_the_dot,
-    extensions,
+    offer_of,
 )
 
 _GOODBYE_SECONDS = 5.0
@@ -31,16 +42,16 @@ class Session(asyncio.Protocol):
 
     def __init__(self, relay: Relay, marks: Marks | None = None) -> None:
         """Make it through `open`."""
-        self._loop = asyncio.get_running_loop()
-        self.opened: asyncio.Future[None] = self._loop.create_future()
-        self.lost: asyncio.Future[str] = self._loop.create_future()
+        loop = asyncio.get_running_loop()
+        self.opened: asyncio.Future[None] = loop.create_future()
+        self.lost: asyncio.Future[str] = loop.create_future()
         self.answered = 0
         self._relay = relay
         self._marks = marks
         self._desk: Desk | None = None
         self._transport: asyncio.Transport | None = None
         self._replies = Replies()
-        self._pipelining = self._eight_bit = self._sized = False
+        self._offer = Offer()
         self._expected: deque[Step] = deque()
         self._unsent: deque[bytes] = deque()
         self._envelope: Mail | None = None
@@ -49,8 +60,7 @@ class Session(asyncio.Protocol):
         self._has_recipient = False
         self._reset_first = False
         self._quitting = False
-        self._due = self._timer_due = 0.0
-        self._timer: asyncio.TimerHandle | None = None
+        self._watchman = Watchman(self._late)
 
     @classmethod
     async def open(cls, relay: Relay, marks: Marks | None = None) -> Session:
@@ -171,10 +181,8 @@ class Session(asyncio.Protocol):
             self._expected.append(Step.HELO)
             self._write(f"HELO {self._relay.name}\r\n".encode("ascii"))
         elif step is not Step.QUIT and reply.code == 250:
-            offered = extensions(reply) if step is Step.EHLO else {}
-            self._pipelining, self._eight_bit, self._sized = (
-                word in offered for word in ("PIPELINING", "8BITMIME", "SIZE")
-            )
+            if step is Step.EHLO:
+                self._offer = offer_of(reply)
             self.opened.set_result(None)
         else:
             self.fail(reply.note)
@@ -256,18 +264,13 @@ class Session(asyncio.Protocol):
             return b""
         self._envelope = mail
         self._has_recipient = False
-        commands = [
-            f"MAIL FROM:<{mail.sender}>"
-            f"{' BODY=8BITMIME' if self._eight_bit else ''}{f' SIZE={len(mail.data)}' if self._sized else ''}\r\n",
-            f"RCPT TO:<{mail.recipient}>\r\n",
-            "DATA\r\n",
-        ]
+        commands = envelope(mail, self._offer)
         if self._reset_first:
             self._reset_first = False
             self._expected.append(Step.RSET)
             commands.insert(0, "RSET\r\n")
         self._expected += (Step.MAIL, Step.RCPT, Step.DATA)
-        if self._pipelining:
+        if self._offer.pipelining:
             return "".join(commands).encode("ascii")
         self._unsent += (command.encode("ascii") for command in commands[1:])
         return commands[0].encode("ascii")
@@ -289,14 +292,14 @@ class Session(asyncio.Protocol):
         assert mail is not None
         assert self._dotted is None
         data = mail.data
-        if self._relay.seven_bit is not None and not self._eight_bit and not data.isascii():
+        if self._relay.seven_bit is not None and not self._offer.eight_bit and not data.isascii():
             data = self._relay.seven_bit(data)
         if self._marks is not None:
             self._marks.started(mail.letter_id)
         self._dotted, self._envelope = mail, None
         self._expected.append(Step.DOT)
         end = b".\r\n" if data.endswith(b"\r\n") else b"\r\n.\r\n"
-        self._write(b"".join((stuffed(data), end, self._next_envelope() if self._pipelining else b"")))
+        self._write(b"".join((stuffed(data), end, self._next_envelope() if self._offer.pipelining else b"")))
 
     def _settle(self, mail: Mail, result: Result) -> None:
         assert self._desk is not None
@@ -310,8 +313,7 @@ class Session(asyncio.Protocol):
         if not self.opened.done():
             self.opened.set_exception(UnreachableError(f"{self._relay.host}:{self._relay.port}: {reason}"))
             self.opened.exception()
-        if self._timer is not None:
-            self._timer.cancel()
+        self._watchman.dismiss()
         self._expected.clear()
         self._unsent.clear()
         dotted, envelope = self._dotted, self._envelope
@@ -328,23 +330,11 @@ class Session(asyncio.Protocol):
         self._transport.write(octets)
 
     def _watch(self) -> None:
-        """Set the deadline of the reply that is due next; one timer serves them all and looks again when it rings."""
-        if not self._expected:
-            return
-        limits = self._relay.deadlines
-        self._due = self._loop.time() + (limits.dot if self._expected[0] is Step.DOT else limits.reply)
-        if self._timer is None or self._due < self._timer_due:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer_due = self._due
-            self._timer = self._loop.call_at(self._due, self._ring)
+        """Set the deadline of the reply that is due next."""
+        if self._expected:
+            limits = self._relay.deadlines
+            self._watchman.expect(limits.dot if self._expected[0] is Step.DOT else limits.reply)
 
-    def _ring(self) -> None:
-        self._timer = None
-        if not self._expected or self.lost.done():
-            return
-        if self._loop.time() < self._due:
-            self._timer_due = self._due
-            self._timer = self._loop.call_at(self._due, self._ring)
-            return
-        self.fail(f"no reply to {self._expected[0].name} in time")
+    def _late(self) -> None:
+        if self._expected:
+            self.fail(f"no reply to {self._expected[0].name} in time")

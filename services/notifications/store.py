@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -98,20 +98,24 @@ class Store:
             incident.incident_id,
             incident.revision,
             incident.title,
-            impact.starts_at,
-            impact.ends_at,
+            impact.starts_at.isoformat(),
+            impact.ends_at and impact.ends_at.isoformat(),
         )
 
     async def resolve_incident(self, resolved: IncidentResolved) -> None:
         """Take over the end of the impact."""
         await self._connection.execute(
-            SQL["resolve_incident"], resolved.incident_id, resolved.revision, resolved.ends_at
+            SQL["resolve_incident"], resolved.incident_id, resolved.revision, resolved.ends_at.isoformat()
         )
 
     async def incident(self, incident_id: str) -> Incident | None:
         """What is told of an incident."""
         row = await self._connection.fetchrow(SQL["incident"], incident_id)
-        return row and Incident(*row)
+        if row is None:
+            return None
+        _, title, starts_at, ends_at = row
+        ends = ends_at and datetime.fromisoformat(ends_at)
+        return Incident(incident_id, title, datetime.fromisoformat(starts_at), ends)
 
     # ── letters ───────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -9,6 +9,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+import asyncpg
+
 from services.runtime.database import Connection, Pool
 
 
@@ -35,15 +37,18 @@ class Bell:
 
 
 @asynccontextmanager
-async def listening(pool: Pool, *names: str) -> AsyncIterator[Bell]:
-    """A bell that hears these names, on a connection of its own for as long."""
+async def listening(pool: Pool, name: str, stop: asyncio.Event) -> AsyncIterator[Bell]:
+    """A bell that hears this name, on a connection of its own for as long; it rings at `stop` too."""
     bell = Bell()
-    async with pool.acquire() as connection:
-        for name in names:
+    stopping = asyncio.ensure_future(stop.wait())
+    stopping.add_done_callback(bell.hear)
+    try:
+        async with pool.acquire() as connection:
             await connection.add_listener(name, bell.hear)
-        try:
-            yield bell
-        finally:
-            with suppress(Exception):  # a lost connection has no listeners to remove
-                for name in names:
+            try:
+                yield bell
+            finally:
+                with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):  # a lost connection has none
                     await connection.remove_listener(name, bell.hear)
+    finally:
+        stopping.cancel()

@@ -68,7 +68,7 @@ class Limit:
     run: int = 0
 
     def after(self, faults: Sequence[str | None]) -> Limit:
-        """The limit after a batch: record by record what was wrong, None for nothing; raises `Halted` when it is passed.
+        """The limit after a batch: record by record what was wrong, None for nothing; raises `Halted` when passed.
 
         A value, so that a batch that is rolled back and read again is not counted twice.
         """

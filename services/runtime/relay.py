@@ -1,4 +1,4 @@
-"""Publishing what is committed: record batches per partition, acknowledged by all replicas, under the outbox row's lock.
+"""Publishing what is committed: batches per partition, acknowledged by all replicas, under the outbox row's lock.
 
 Several relays may work at once: each holds the row's lock while it sends, so a row is sent by one after the other,
 never interleaved with the same worker's next one. What was sent and not marked is sent again; the ids make that
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -150,10 +151,11 @@ class Relay:
             log.info("published what was pending", rows=sent)
         return sent
 
-    async def sweep(self) -> None:
-        """For ever: publish what a worker that died has left behind."""
-        while True:
-            await asyncio.sleep(_SWEEP_SECONDS)
+    async def sweep(self, stop: asyncio.Event) -> None:
+        """Until `stop`: publish what a worker that died has left behind."""
+        while not stop.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), _SWEEP_SECONDS)
             await self.flush(_STALE_AFTER)
 
     async def republish(self) -> AsyncIterator[int]:

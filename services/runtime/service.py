@@ -10,11 +10,12 @@ import asyncio
 import gc
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import structlog
 import uvicorn
@@ -24,7 +25,7 @@ from fastapi import FastAPI
 from services.runtime import database, http, logs
 from services.runtime.consumer import Consumer, Route
 from services.runtime.database import Pool
-from services.runtime.errors import AmendsError, Transient, classify
+from services.runtime.errors import AmendsError, Conflict, GaveUp, Transient, classify
 from services.runtime.metrics import Metrics
 from services.runtime.quarantine import Limit
 from services.runtime.relay import Publisher, Relay
@@ -38,8 +39,8 @@ _GRACE_SECONDS, _LAST_GRACE_SECONDS = 7.0, 2.0
 _CHECK_SECONDS = 2.0
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 5.0
 
-Task = Callable[[asyncio.Event], Awaitable[None]]
-"""Works until the event is set."""
+Task: TypeAlias = Callable[[asyncio.Event], Awaitable[None]]
+"""Works until the event is set, and then ends by itself with its work finished or rolled back."""
 
 
 @dataclass
@@ -78,24 +79,35 @@ class Parts:
         """The service's web application with the checks known by now."""
         return http.api(self.name, self.metrics, self.checks, self.pool, self.relay, self.settings.operator_token)
 
-    def persistent(self, task: Callable[[], Awaitable[None]]) -> Task:
-        """A task that is begun again, after a pause, when what passes has stopped it."""
+    def persistent(self, task: Task) -> Task:
+        """A task that is begun again, after a pause, when what passes has stopped it, until the patience is over."""
 
         async def keep(stop: asyncio.Event) -> None:
-            pause = _FIRST_PAUSE_SECONDS
+            pause, trouble_since = _FIRST_PAUSE_SECONDS, 0.0
             while not stop.is_set():
+                began = time.monotonic()
                 try:
-                    await task()
-                    pause = _FIRST_PAUSE_SECONDS
+                    await task(stop)
                 except Exception as error:
-                    if classify(error) is not Transient:
+                    if classify(error) not in (Transient, Conflict):
                         raise
+                    now = time.monotonic()
+                    if now - began > _LONGEST_PAUSE_SECONDS:  # it had worked for a while: a new trouble
+                        pause, trouble_since = _FIRST_PAUSE_SECONDS, 0.0
+                    trouble_since = trouble_since or now
+                    if now - trouble_since > self.settings.patience_seconds:
+                        raise GaveUp(f"{task.__qualname__}: {error!r}") from error
                     log.warning("tried again", task=task.__qualname__, error=repr(error))
-                    with suppress(TimeoutError):
-                        await asyncio.wait_for(stop.wait(), pause)
+                    await wait(stop, pause)
                     pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
         return keep
+
+
+async def wait(stop: asyncio.Event, seconds: float) -> None:
+    """Wait so many seconds, or until `stop`."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
 
 
 @asynccontextmanager

@@ -59,8 +59,9 @@ class Relay:
                 extensions = "".join(f"250-{extension}\r\n" for extension in self.extensions)
                 await line.answer("EHLO", argument, "250-relay\r\n" + extensions + "250 HELP")
             elif verb == "MAIL":
+                usual = "503 5.5.1 nested MAIL" if sender else ""
                 recipient = ""
-                sender = (await line.answer("MAIL", argument)).startswith("2")
+                sender = (await line.answer("MAIL", argument, usual)).startswith("2") or sender
             elif verb == "RCPT":
                 usual = "" if sender or self.lax else "503 5.5.1 need MAIL"
                 if (await line.answer("RCPT", argument, usual)).startswith("2"):
@@ -68,8 +69,10 @@ class Relay:
             elif verb == "DATA":
                 if (await line.answer("DATA", recipient)).startswith("354"):
                     await self._message(line, recipient)
+                    sender = False
             elif verb in ("HELO", "RSET", "QUIT"):
                 await line.answer(verb, argument)  # type: ignore[arg-type]
+                sender = False
                 if verb == "QUIT":
                     return
             else:

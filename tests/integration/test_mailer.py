@@ -468,6 +468,9 @@ async def test_a_caller_who_stops_listening_leaves_nothing_running(tmp_path: Pat
                 async for batch in batches:
                     assert [letter_id.int for letter_id, _ in batch] == [1, 2]
                     break
+                await batches.aclose()
+                again = [results async for results in mailer.send([mail(11)])]
+                assert again == [[(UUID(int=11), Sent("250 2.0.0 Ok: queued"))]]
             marks = Journal.read(Journal.file(tmp_path, "w")) or {}
     assert marks[UUID(int=3)] is Mark.STARTED
     assert UUID(int=4) not in marks

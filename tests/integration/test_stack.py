@@ -22,8 +22,8 @@ from pathlib import Path
 import asyncpg
 import psutil
 import pytest
-from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from deploy.local import assembly
 from deploy.local.components import plain_environment
@@ -90,19 +90,18 @@ def test_files_with_secrets_are_for_their_owner_only(root: Path, stack: Stack) -
 
 async def test_the_topics_of_the_schemas_are_there_and_others_are_not_made_by_themselves(stack: Stack) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=stack.kafka)
-    producer = AIOKafkaProducer(bootstrap_servers=stack.kafka)
     await admin.start()
-    await producer.start()
     try:
-        # Asking for a topic is what would make it, if topics were made by themselves.
-        await producer.client.add_topic("nobody.described.this")
+        node = ConfigResource(ConfigResourceType.BROKER, "1", {"auto.create.topics.enable": None})
+        (answer,) = await admin.describe_configs([node])
         described = await admin.describe_topics()
     finally:
-        await producer.stop()
         await admin.close()
     partitions = {topic["topic"]: len(topic["partitions"]) for topic in described if not topic["is_internal"]}
     wanted = {topic.name: topic.partitions for topic in load_topics()} | {topic.dlq: 1 for topic in load_topics()}
     assert partitions == wanted
+    ((_, _, _, _, settings),) = answer.resources
+    assert [setting[:2] for setting in settings] == [("auto.create.topics.enable", "false")]
 
 
 async def test_a_role_reaches_its_own_database_and_no_other(stack: Stack) -> None:

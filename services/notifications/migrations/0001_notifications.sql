@@ -11,8 +11,8 @@ CREATE TABLE incident (
     incident_id text PRIMARY KEY,
     revision integer NOT NULL,
     title text NOT NULL,
-    starts_at timestamptz NOT NULL,
-    ends_at timestamptz
+    starts_at text NOT NULL, -- ISO 8601 with the offset that it was declared in: letters tell the time there
+    ends_at text
 );
 
 -- A letter is a row before it is a mail. What it says is what billing answered, kept as it came.

@@ -5,12 +5,13 @@ import pytest
 from services.notifications.domain import Deferred, Failed, InDoubt, Sent
 from services.notifications.replies import (
     NoReplyError,
+    Offer,
     Replies,
     Reply,
     Step,
     after_the_dot,
     before_the_dot,
-    extensions,
+    offer_of,
 )
 
 
@@ -42,9 +43,17 @@ def test_a_note_is_one_printable_line_of_bounded_length() -> None:
     assert len(note) == 500
 
 
-def test_extensions_are_read_with_their_parameters() -> None:
-    (reply,) = Replies().feed(b"250-me greets you\r\n250-pipelining\r\n250-SIZE 1000\r\n250 8BITMIME\r\n")
-    assert extensions(reply) == {"PIPELINING": "", "SIZE": "1000", "8BITMIME": ""}
+@pytest.mark.parametrize(
+    ("lines", "offer"),
+    [
+        (b"250-me greets you\r\n250-pipelining\r\n250-SIZE 1000\r\n250 8BITMIME\r\n", Offer(True, True)),
+        (b"250-PIPELINING\r\n250-8BITMIMES\r\n250 HELP\r\n", Offer()),
+        (b"250 me\r\n", Offer()),
+    ],
+)
+def test_what_the_relay_offers_is_read_after_its_name(lines: bytes, offer: Offer) -> None:
+    (reply,) = Replies().feed(lines)
+    assert offer_of(reply) == offer
 
 
 @pytest.mark.parametrize(

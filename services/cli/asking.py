@@ -1,0 +1,73 @@
+"""Asking the services over HTTP, and finding them: the local stack's `stack.json`, or the one that is named."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import orjson
+import typer
+
+from deploy.local.errors import StackError
+from deploy.local.stack import Stack
+from services.cli.errors import CommandError
+
+Root = Annotated[Path, typer.Option("--root", envvar="AMENDS_ROOT", help="The folder of the local stack.")]
+ROOT = Path(".amends")
+
+_SECONDS = 120.0
+
+
+class Services:
+    """The services of a stack."""
+
+    def __init__(self, root: Path) -> None:
+        """Raises `CommandError` when no stack is up there."""
+        try:
+            self.stack = Stack.load(root)
+        except StackError as error:
+            raise CommandError(str(error)) from None
+        self._client = httpx.Client(timeout=_SECONDS)
+
+    def get(self, service: str, path: str) -> Any:
+        """A service's answer; raises `CommandError` when it does not answer, `KeyError` when it knows nothing of it."""
+        try:
+            answer = self._client.get(self.stack.http[service] + path)
+        except httpx.TransportError as error:
+            raise CommandError(
+                f"{service} at {self.stack.http[service]} does not answer ({type(error).__name__}): "
+                "see `amends status`, and start what is missing with `amends up`"
+            ) from None
+        if answer.status_code == 404:
+            raise KeyError(path)
+        if answer.is_error:
+            raise CommandError(f"{service} answers {path} with {answer.status_code}: {answer.text[:200]}")
+        return answer.json()
+
+    def post(self, service: str, path: str) -> Iterator[Any]:
+        """Ask a service to do something, with the operator's token; its answer's JSON lines, one after the other."""
+        token = os.environ.get("AMENDS_OPERATOR_TOKEN") or self.stack.environment(service)["AMENDS_OPERATOR_TOKEN"]
+        headers = {"Authorization": f"Bearer {token}"}
+        try:
+            with self._client.stream("POST", self.stack.http[service] + path, headers=headers, timeout=None) as answer:
+                if answer.is_error:
+                    answer.read()
+                    raise CommandError(f"{service} refuses {path}: {answer.status_code} {answer.text[:200]}")
+                for line in answer.iter_lines():
+                    if line:
+                        yield orjson.loads(line)
+        except httpx.TransportError as error:
+            raise CommandError(f"{service} broke off ({type(error).__name__}): see `amends status`") from None
+
+    def incident(self, incident_id: str) -> dict[str, Any]:
+        """What is known of an incident; raises `CommandError` with the latest ones when nobody declared it."""
+        try:
+            known: dict[str, Any] = self.get("entitlements", f"/incidents/{incident_id}")
+        except KeyError:
+            latest = [row["incident_id"] for row in self.get("entitlements", "/incidents")]
+            hint = f"the latest are {', '.join(latest[:5])}" if latest else "none was declared yet"
+            raise CommandError(f"no incident {incident_id}; {hint}") from None
+        return known

@@ -1,0 +1,76 @@
+"""`amends declare FILE`: an incident from a YAML or JSON file, published on Kafka as a pipeline would."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+import yaml
+from pydantic import ValidationError
+
+from schemas import topics
+from schemas.events import IncidentDeclared
+from schemas.ids import event_id
+from services.cli.asking import ROOT, Root, Services
+from services.cli.errors import CommandError
+from services.cli.kafka import publish
+from services.cli.output import Format, Output, data, print_json
+from services.runtime.envelope import Encoder
+
+_DECLARED = Encoder("incident.declared.v1", "urn:amends:cli")
+File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, metavar="FILE")]
+
+
+def declare_command(file: File, root: Root = ROOT, output: Output = Format.TEXT) -> None:
+    """Declare the incident that a YAML or JSON file describes."""
+    incident = read(file)
+    services = Services(root)
+    known = services.get("entitlements", "/policies")
+    if incident.policy not in known:
+        raise CommandError(f"{file.name}: policy: there is no policy {incident.policy}; known are {', '.join(known)}")
+    declare(services, incident)
+    if output is Format.JSON:
+        print_json({"incident_id": incident.incident_id, "revision": incident.revision})
+    else:
+        data.print(
+            f"declared {incident.incident_id}, revision {incident.revision}; "
+            f"follow it with: amends watch {incident.incident_id}"
+        )
+
+
+def declare(services: Services, incident: IncidentDeclared) -> None:
+    """Publish the declaration; returns once the broker has it."""
+    body = incident.model_dump(mode="json")
+    content = orjson.dumps(body, option=orjson.OPT_SORT_KEYS).decode()
+    event = (incident.incident_id, event_id("incident.declared", content), body)
+    publish(services.stack.kafka, topics.INCIDENTS, _DECLARED, [event])
+
+
+def read(file: Path) -> IncidentDeclared:
+    """The declaration in a file; raises `CommandError` naming the file, the field and what would be right."""
+    try:
+        content: Any = yaml.load(file.read_text("utf-8"), Loader=_PlainLoader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise CommandError(f"{file.name} is neither YAML nor JSON: {error}") from None
+    try:
+        return IncidentDeclared.model_validate_json(orjson.dumps(content))
+    except ValidationError as error:
+        problems = [
+            f"{file.name}: {'.'.join(str(part) for part in problem['loc']) or 'the file'}: {problem['msg']}"
+            for problem in error.errors(include_url=False)
+        ]
+        raise CommandError("\n".join(problems)) from None
+    except TypeError as error:
+        raise CommandError(f"{file.name}: {error}") from None
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """YAML whose dates and times stay text: the event's model reads them, and insists on an offset."""
+
+
+_PlainLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}

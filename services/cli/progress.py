@@ -1,0 +1,34 @@
+"""Progress for people, on stderr: a count while something is read, bars while an incident is worked off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from services.cli.output import people
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[str, int], None]]:
+    """A line that counts: call with what was done and how many there are by now."""
+    with Progress(SpinnerColumn(), TextColumn("{task.description}"), console=people, transient=True) as progress:
+        task = progress.add_task(what, total=None)
+
+        def show(phase: str, count: int) -> None:
+            progress.update(task, description=f"{what}: {count:,} {phase}")
+
+        yield show
+
+
+def bars() -> Progress:
+    """Bars with their counts and the time."""
+    return Progress(
+        TextColumn("{task.description:>9}"),
+        BarColumn(bar_width=40),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(),
+        console=people,
+    )

@@ -1,0 +1,117 @@
+"""`amends watch INCIDENT`: three bars until every customer is entitled, adjusted and told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+from rich.progress import Progress, TaskID
+
+from services.cli.asking import ROOT, Root, Services
+from services.cli.errors import CommandError
+from services.cli.output import Format, Output, data, print_json
+from services.cli.progress import bars
+
+_POLL_SECONDS = 0.2
+_STILL_SECONDS = 10.0
+_SETTLED = ("sent", "failed", "in_doubt", "suppressed", "no_address")
+Deadline = Annotated[float, typer.Option("--deadline", min=1, help="Give up after so many seconds.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far an incident has come, in customers and letters."""
+
+    planned: bool
+    customers: int
+    considered: int
+    entitled: int
+    answered: int
+    taken_in: int
+    letters: int
+    settled: int
+
+    @property
+    def is_done(self) -> bool:
+        """Every customer was considered, every entitled one answered for, every letter settled."""
+        return (
+            self.planned
+            and self.considered >= self.customers
+            and self.entitled == self.answered == self.taken_in
+            and self.letters == self.settled
+        )
+
+
+def standing(services: Services, incident_id: str) -> Standing:
+    """Ask the services how far they are."""
+    incident = services.incident(incident_id)
+    entitlements, billing, notifications = (
+        services.get(service, f"/tally/{incident_id}") for service in ("entitlements", "billing", "notifications")
+    )
+    return Standing(
+        planned=incident["state"] == "done",
+        customers=incident["customers"],
+        considered=entitlements.get("considered", 0),
+        entitled=entitlements.get("entitled", 0),
+        answered=billing.get("answers", 0),
+        taken_in=notifications.get("answers", 0),
+        letters=notifications.get("letters", 0),
+        settled=sum(notifications.get(status, 0) for status in _SETTLED),
+    )
+
+
+def watch_command(incident_id: str, root: Root = ROOT, output: Output = Format.TEXT, deadline: Deadline = 3600) -> None:
+    """Follow an incident until everyone is told; exits with 1 when that does not come about."""
+    services = Services(root)
+    services.incident(incident_id)
+    with bars() as progress:
+        end = follow(lambda: standing(services, incident_id), progress, deadline)
+    if output is Format.JSON:
+        print_json(
+            {
+                "incident_id": incident_id,
+                "done": end.is_done,
+                "considered": end.considered,
+                "entitled": end.entitled,
+                "adjusted": end.answered,
+                "letters": end.letters,
+                "settled": end.settled,
+            }
+        )
+    elif end.is_done:
+        data.print(
+            f"{end.considered:,} customers considered, {end.answered:,} adjusted, {end.settled:,} letters settled"
+        )
+    if not end.is_done:
+        raise CommandError(
+            f"not done: {end.considered:,} of {end.customers:,} customers considered, {end.answered:,} of "
+            f"{end.entitled:,} adjusted, {end.settled:,} of {end.letters:,} letters settled; "
+            f"see `amends reconcile {incident_id}` for who is missing"
+        )
+
+
+def follow(look: Callable[[], Standing], progress: Progress, deadline_seconds: float) -> Standing:
+    """Look again and again, and show it, until all is done, nothing moves any more, or the deadline has passed."""
+    tasks = [progress.add_task(name, total=None, note="") for name in ("entitled", "applied", "written")]
+    started = moved = time.monotonic()
+    last = look()
+    while True:
+        now = time.monotonic()
+        seen = look()
+        moved = moved if seen == last else now
+        last = seen
+        _show(progress, tasks, seen)
+        stuck = seen.planned and seen.considered > 0 and now - moved > _STILL_SECONDS
+        if seen.is_done or stuck or now - started > deadline_seconds:
+            return seen
+        time.sleep(_POLL_SECONDS)
+
+
+def _show(progress: Progress, tasks: list[TaskID], seen: Standing) -> None:
+    excluded = seen.considered - seen.entitled
+    progress.update(tasks[0], total=seen.customers or None, completed=seen.considered, note=f"({excluded:,} excluded)")
+    progress.update(tasks[1], total=seen.entitled or None, completed=seen.answered)
+    progress.update(tasks[2], total=seen.entitled or None, completed=seen.entitled and seen.settled)
