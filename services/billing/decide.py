@@ -6,7 +6,7 @@ No decision asks the wall clock: what counts as today is the day of the declarat
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from schemas.events import (
     AddonRemedy,
@@ -61,7 +61,7 @@ def _extension(
     event: EntitlementGranted, remedy: ExtensionRemedy, contract: Contract | None, now: datetime, zone: str
 ) -> tuple[Entry, Contract | None]:
     """Additive extensions: the new end is the end as it stands plus the days, in calendar days."""
-    reason: Reason | None = "unknown_contract" if contract is None else _cannot_extend(contract, now, zone)
+    reason: Reason | None = "unknown_contract" if contract is None else _cannot_extend(contract, remedy.days, now, zone)
     after = None if contract is None or reason else contract.extended(remedy.days)
     entry = Entry(
         event.incident_id,
@@ -81,15 +81,21 @@ def _extension(
     return entry, after
 
 
-def _cannot_extend(contract: Contract, now: datetime, zone: str) -> Reason | None:
-    """Why a contract cannot be extended, if so: it is over by whichever day comes first, or it has no end to move."""
+def _cannot_extend(contract: Contract, days: int, now: datetime, zone: str) -> Reason | None:
+    """Why a contract cannot be extended, if so: it is over by whichever day comes first, or it has no end to move.
+
+    A date such as 9999-12-31 stands for never, and the calendar has no later one: it is no end to move either.
+    """
     ends_on, terminated_on = contract.ends_on, contract.terminated_on
     today = contract.day(now, zone)
     if terminated_on is not None and (ends_on is None or terminated_on <= ends_on) and terminated_on <= today:
         return "terminated"
     if ends_on is None:
         return "open_ended"
-    return "expired" if ends_on < today else None
+    if ends_on < today:
+        return "expired"
+    latest = max(ends_on, terminated_on or ends_on)
+    return "open_ended" if latest > date.max - timedelta(days=days) else None
 
 
 def _addon(

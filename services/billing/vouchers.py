@@ -13,10 +13,11 @@ from hashlib import sha256
 
 ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 _VALUE = {letter: value for value, letter in enumerate(ALPHABET)}
-_PAIRS = [a + b for a in ALPHABET for b in ALPHABET]
 _LENGTH = 17
 # What doubling a digit adds in Luhn's sum, base 32: 2d, its two digits added up.
 _DOUBLED = [(2 * d) // 32 + (2 * d) % 32 for d in range(32)]
+# Ten bits at a time: the two letters, and what they add to the sum (the first of them is doubled).
+_PAIRS = [(ALPHABET[bits >> 5] + ALPHABET[bits & 31], _DOUBLED[bits >> 5] + (bits & 31)) for bits in range(1024)]
 
 
 class Codes:
@@ -33,13 +34,15 @@ class Codes:
         """The code of a grant's voucher, such as ABCDEF-GHJKLM-NPQRST."""
         keyed = self._code.copy()
         keyed.update(grant_id.encode())
-        bits = int.from_bytes(keyed.digest()[:12], "big")
-        letters = (
-            _PAIRS[bits & 1023] + _PAIRS[bits >> 10 & 1023] + _PAIRS[bits >> 20 & 1023] + _PAIRS[bits >> 30 & 1023]
-            + _PAIRS[bits >> 40 & 1023] + _PAIRS[bits >> 50 & 1023] + _PAIRS[bits >> 60 & 1023]
-            + _PAIRS[bits >> 70 & 1023] + ALPHABET[bits >> 80 & 31]
-        )  # fmt: skip
-        letters += check_character(letters)
+        bits = int.from_bytes(keyed.digest()[:11], "big")
+        letters, total = "", 0
+        for _ in range(_LENGTH // 2):
+            pair, share = _PAIRS[bits & 1023]
+            letters += pair
+            total += share
+            bits >>= 10
+        last = bits & 31
+        letters += ALPHABET[last] + ALPHABET[-(total + _DOUBLED[last]) % 32]
         return f"{letters[:6]}-{letters[6:12]}-{letters[12:]}"
 
     def hashed(self, code: str) -> bytes:

@@ -32,10 +32,11 @@ class Services:
             raise CommandError(str(error)) from None
         self._client = httpx.Client(timeout=_SECONDS)
 
-    def get(self, service: str, path: str) -> Any:
+    def get(self, service: str, path: str, *, as_operator: bool = False) -> Any:
         """A service's answer; raises `CommandError` when it does not answer, `KeyError` when it knows nothing of it."""
+        headers = self._operator(service) if as_operator else {}
         try:
-            answer = self._client.get(self.stack.http[service] + path)
+            answer = self._client.get(self.stack.http[service] + path, headers=headers)
         except httpx.TransportError as error:
             raise CommandError(
                 f"{service} at {self.stack.http[service]} does not answer ({type(error).__name__}): "
@@ -49,8 +50,7 @@ class Services:
 
     def post(self, service: str, path: str) -> Iterator[Any]:
         """Ask a service to do something, with the operator's token; its answer's JSON lines, one after the other."""
-        token = os.environ.get("AMENDS_OPERATOR_TOKEN") or self.stack.environment(service)["AMENDS_OPERATOR_TOKEN"]
-        headers = {"Authorization": f"Bearer {token}"}
+        headers = self._operator(service)
         try:
             with self._client.stream("POST", self.stack.http[service] + path, headers=headers, timeout=None) as answer:
                 if answer.is_error:
@@ -61,6 +61,10 @@ class Services:
                         yield orjson.loads(line)
         except httpx.TransportError as error:
             raise CommandError(f"{service} broke off ({type(error).__name__}): see `amends status`") from None
+
+    def _operator(self, service: str) -> dict[str, str]:
+        token = os.environ.get("AMENDS_OPERATOR_TOKEN") or self.stack.environment(service)["AMENDS_OPERATOR_TOKEN"]
+        return {"Authorization": f"Bearer {token}"}
 
     def incident(self, incident_id: str) -> dict[str, Any]:
         """What is known of an incident; raises `CommandError` with the latest ones when nobody declared it."""

@@ -5,6 +5,7 @@ A service that dies meanwhile is started again, as a supervisor would: try it.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +18,7 @@ import typer
 
 from deploy.local import stack
 from deploy.local.customer_base import CUSTOMERS_AT_MOST, Base, generate, incident
+from schemas import topics
 from schemas.events import IncidentDeclared
 from services.cli import imports
 from services.cli.asking import ROOT, Root, Services
@@ -26,9 +28,11 @@ from services.cli.output import data, people
 from services.cli.progress import bars, counting
 from services.cli.reconcile import reconcile, show
 from services.cli.watch import Standing, follow, standing
+from services.runtime import broker
 
 Customers = Annotated[int, typer.Option("--customers", min=1, max=CUSTOMERS_AT_MOST, help="How many customers.")]
 _DEADLINE_SECONDS = 3600.0
+_LOOK_AGAIN_SECONDS = 0.2
 _LETTERS_LOOKED_AT = 2_000
 _PAGE_OCTETS = 8_000
 
@@ -41,6 +45,7 @@ def demo_command(customers: Customers = 10_000, root: Root = ROOT) -> None:
         services = Services(root)
         base = _generate(root / "base", customers)
         _import(services, base)
+        _wait_until_read(services)
         declaration = IncidentDeclared.model_validate(incident(), strict=False)
         people.print(f"declaring [bold]{declaration.title}[/] on amends.incidents.v1")
         started = time.monotonic()
@@ -85,6 +90,20 @@ def _import(services: Services, base: Base) -> None:
     with counting("customers") as report:
         imports.customers(services, base.customers_csv, report)
     people.print(f"imported them in {time.monotonic() - started:.1f} s")
+
+
+def _wait_until_read(services: Services) -> None:
+    """A customer base is there long before an incident: do not count the reading of it as a part of the run."""
+    with people.status("the services read the customer base"):
+        for service, topic in (("entitlements", topics.CONTRACTS), ("notifications", topics.CUSTOMERS)):
+            ends = asyncio.run(broker.end_offsets(services.stack.kafka, topic))
+            until = time.monotonic() + _DEADLINE_SECONDS
+            while time.monotonic() < until:
+                rows = services.get(service, "/positions")
+                standing = {row["partition"]: row["next"] for row in rows if row["topic"] == topic}
+                if all(standing.get(partition, 0) >= end for partition, end in ends.items()):
+                    break
+                time.sleep(_LOOK_AGAIN_SECONDS)
 
 
 def _supervised(services: Services, incident_id: str) -> Any:

@@ -19,7 +19,7 @@ def letters_command(customer_id: str, root: Root = ROOT, output: Output = Format
     found = services.get("notifications", f"/customers/{customer_id}/letters")
     if text:
         for one in found:
-            one |= services.get("notifications", f"/letters/{one['letter_id']}")
+            one |= services.get("notifications", f"/letters/{one['letter_id']}", as_operator=True)
     if output is Format.JSON:
         print_json(found)
         return

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from types import FrameType
 
 import typer
 
@@ -40,8 +42,14 @@ app.command("republish")(republish_command)
 app.command("demo")(demo_command)
 
 
+def _terminated(number: int, _frame: FrameType | None) -> None:
+    """End as on Ctrl-C, so that what was started is ended too."""
+    raise SystemExit(128 + number)
+
+
 def main() -> None:
     """Run the command line: 0 done, 1 not done, 2 wrong usage."""
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         app()
     except (CommandError, StackError) as error:

@@ -15,7 +15,7 @@ from services.cli.errors import CommandError
 from services.cli.output import Format, Output, data, print_json
 from services.cli.progress import bars
 
-_POLL_SECONDS = 0.2
+_FIRST_POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.1, 0.5
 _STILL_SECONDS = 10.0
 _SETTLED = ("sent", "failed", "in_doubt", "suppressed", "no_address")
 Deadline = Annotated[float, typer.Option("--deadline", min=1, help="Give up after so many seconds.")]
@@ -107,7 +107,8 @@ def follow(look: Callable[[], Standing], progress: Progress, deadline_seconds: f
         stuck = seen.planned and seen.considered > 0 and now - moved > _STILL_SECONDS
         if seen.is_done or stuck or now - started > deadline_seconds:
             return seen
-        time.sleep(_POLL_SECONDS)
+        # Looking costs the services something: a long run is looked at less often, and seen no worse for it.
+        time.sleep(min(_LONGEST_POLL_SECONDS, max(_FIRST_POLL_SECONDS, (now - started) / 50)))
 
 
 def _show(progress: Progress, tasks: list[TaskID], seen: Standing) -> None:

@@ -14,7 +14,7 @@ from services.notifications.mailer import Mailer
 from services.notifications.relay import Deadlines, Relay
 from services.notifications.sender import Sender
 from services.notifications.settings import Settings
-from services.runtime import service
+from services.runtime import http, service
 from services.runtime.consumer import Route
 
 NAME = "notifications"
@@ -44,7 +44,7 @@ async def serve(settings: Settings) -> None:
                 abandoned_after=timedelta(seconds=settings.abandoned_after_seconds),
             )
             app = parts.api()
-            books.mount(app, parts.pool, head, settings.language)
+            books.mount(app, parts.pool, head, settings.language, http.operator(settings.operator_token))
             await service.run(
                 app,
                 settings.http,

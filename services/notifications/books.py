@@ -24,7 +24,7 @@ _UNSETTLED = ("waiting", "pending", "sending")
 _NOBODY = Address("nobody@invalid")
 
 
-def mount(app: FastAPI, pool: Pool, head: Letterhead, language: str) -> None:
+def mount(app: FastAPI, pool: Pool, head: Letterhead, language: str, operator: Any) -> None:
     """Serve the letters' books and census, and one customer's letters."""
     census.mount(app, pool, _CENSUS)
 
@@ -45,7 +45,8 @@ def mount(app: FastAPI, pool: Pool, head: Letterhead, language: str) -> None:
     async def letters(customer_id: str, incident_id: str | None = None) -> list[dict[str, Any]]:
         return [dict(row) for row in await pool.fetch(SQL["letters_of_customer"], customer_id, incident_id)]
 
-    @app.get("/letters/{letter_id}")
+    # A letter names its recipient: it is for the operator's eyes.
+    @app.get("/letters/{letter_id}", dependencies=[operator])
     async def letter(letter_id: UUID) -> dict[str, Any]:
         async with pool.acquire() as connection:
             row = await connection.fetchrow(SQL["letter"], letter_id)

@@ -165,7 +165,6 @@ class Consumer:
 
     async def _open(self) -> None:
         """Join the group."""
-        self._cluster = await broker.cluster_id(self._kafka)
         self._consumer = await broker.join(self._kafka, self._group, list(self._routes), self._lost_sight)
 
     def _lost_sight(self) -> None:
@@ -181,6 +180,7 @@ class Consumer:
             return
         self._unsure = False  # a rebalance during the waits below makes it true again
         try:
+            self._cluster = await broker.cluster_id(self._kafka)
             await self._workbench.relay.flush()
             first = await self._consumer.beginning_offsets(assigned)
             end = await self._consumer.end_offsets(assigned)

@@ -52,6 +52,10 @@ async def _prepare(connection: Connection) -> None:
     )
 
 
+async def _leave_as_it_is(connection: Connection) -> None:
+    """Nothing to clean up between two uses: what changes a session here (a listener, a lock) takes it back itself."""
+
+
 async def connect(dsn: str, *, size: int, deadline_seconds: float, statement_seconds: float) -> Pool:
     """A pool of at most `size` connections; waits for the database, and raises `GaveUp` after the deadline."""
     started, pause = time.monotonic(), _FIRST_PAUSE_SECONDS
@@ -64,6 +68,7 @@ async def connect(dsn: str, *, size: int, deadline_seconds: float, statement_sec
                 timeout=10,
                 command_timeout=statement_seconds,
                 init=_prepare,
+                reset=_leave_as_it_is,
                 server_settings={"application_name": "amends", "timezone": "UTC"},
             )
         except (OSError, TimeoutError, asyncpg.PostgresError) as error:

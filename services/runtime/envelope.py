@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Any, Protocol, TypeAlias
 
 import orjson
 from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 Headers: TypeAlias = Sequence[tuple[str, bytes]]
 """A record's headers; aiokafka's producer insists on a list."""
@@ -124,7 +125,7 @@ class Decoder:
             return "ce_id is not UTF-8"
 
     def _open_structured(self, value: bytes, headers: Mapping[str, bytes]) -> tuple[str, str, bytes] | str:
-        if not headers.get("content-type", _STRUCTURED).startswith(_STRUCTURED):
+        if not (headers.get("content-type") or _STRUCTURED).startswith(_STRUCTURED):
             return "no ce_type header, and the content is not application/cloudevents+json"
         try:
             event = orjson.loads(value)
@@ -133,11 +134,14 @@ class Decoder:
         if not isinstance(event, dict) or event.get("specversion") != "1.0":
             return "no ce_type header, and the value is no CloudEvents 1.0 object"
         name, event_id = event.get("type"), event.get("id")
-        if name not in self._single:
+        if not isinstance(name, str) or name not in self._single:
             return f"unknown event type {name!r}: {self._expected()}"
         if not isinstance(event_id, str) or not event_id or not event.get("source"):
             return "id or source is missing or empty"
-        return event_id, name, orjson.dumps(event.get("data"))
+        try:
+            return event_id, name, orjson.dumps(event.get("data"))
+        except orjson.JSONEncodeError:
+            return "the data is nested too deeply"
 
     def _expected(self) -> str:
         return "this topic carries " + ", ".join(sorted(self._single))
@@ -172,11 +176,17 @@ class Decoder:
 
 def complaints(error: ValidationError, at_most: int = 5) -> str:
     """What a validation found, field by field, without the values (they may be somebody's name)."""
-    problems = error.errors(include_url=False, include_input=False, include_context=False)
-    told = [f"{'.'.join(str(part) for part in p['loc']) or 'value'}: {p['msg']}" for p in problems[:at_most]]
+    problems = error.errors(include_url=False)
+    told = [f"{'.'.join(str(part) for part in p['loc']) or 'value'}: {_discreet(p)}" for p in problems[:at_most]]
     if len(problems) > at_most:
         told.append(f"and {len(problems) - at_most} more")
     return "; ".join(told)
+
+
+def _discreet(problem: ErrorDetails) -> str:
+    """A complaint's words without the value that they quote (a schema's own words do, and those about a union's tag)."""
+    quoted = [repr(problem["input"]), repr(problem.get("ctx", {}).get("tag"))]
+    return reduce(lambda words, value: words.replace(value, "…"), quoted, problem["msg"])
 
 
 class Encoder:

@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import SecretStr
 
-from services.runtime import tally
+from services.runtime import positions, tally
 from services.runtime.database import Pool
 from services.runtime.metrics import Metrics
 from services.runtime.relay import Relay
@@ -34,6 +34,11 @@ def api(
     async def totals(subject: str) -> dict[str, int]:
         async with pool.acquire() as connection:
             return await tally.totals(connection, subject)
+
+    @app.get("/positions")
+    async def standing() -> list[dict[str, Any]]:
+        async with pool.acquire() as connection:
+            return await positions.all_of(connection)
 
     @app.post("/republish", dependencies=[operator(token)])
     async def republish() -> StreamingResponse:

@@ -37,9 +37,7 @@ def unpack(payload: bytes) -> dict[str, list[Record]]:
     """The records of `pack`, byte for byte."""
     plain = msgpack.unpackb(bytes(cramjam.zstd.decompress(payload)), strict_map_key=False)
     return {
-        topic: [
-            Record(key, value, [(name, content) for name, content in headers]) for key, value, headers in records
-        ]
+        topic: [Record(key, value, [(name, content) for name, content in headers]) for key, value, headers in records]
         for topic, records in plain
     }
 

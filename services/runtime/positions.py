@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import structlog
 
@@ -72,6 +72,11 @@ async def stand(connection: Connection, cluster: str, extents: Mapping[Partition
         now = await connection.fetchrow(SQL["positions"], topic, [partition])
         positions[topic, partition] = now["next"]
     return positions
+
+
+async def all_of(connection: Connection) -> list[dict[str, Any]]:
+    """Every position, as topic, partition and the next offset."""
+    return [dict(row) for row in await connection.fetch(SQL["all_positions"])]
 
 
 async def reached(connection: Connection, topic: str, ends: Mapping[int, int]) -> bool:

@@ -80,6 +80,7 @@ class Limit:
         recent = (*self.recent, *(fault is not None for fault in faults))[-self.window :]
         bad = sum(recent)
         if len(recent) == self.window and bad >= self.share * self.window:
-            last = next(fault for fault in reversed([*faults]) if fault is not None)
-            raise Halted(f"{bad} of the last {self.window} records cannot be processed, the last: {last}")
+            here = [fault for fault in faults if fault is not None]
+            last = f", the last: {here[-1]}" if here else ""
+            raise Halted(f"{bad} of the last {self.window} records cannot be processed{last}")
         return replace(self, recent=recent, run=run)

@@ -1,6 +1,9 @@
 -- positions: Where we stand in these partitions
 SELECT partition, next, cluster FROM position WHERE topic = $1 AND partition = ANY($2::integer[]);
 
+-- all_positions: Where this service stands everywhere
+SELECT topic, partition, next FROM position ORDER BY topic, partition;
+
 -- begin_position: Start to follow a partition, unless somebody has already
 INSERT INTO position (topic, partition, next, cluster) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING;
 

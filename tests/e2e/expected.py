@@ -138,7 +138,8 @@ class Standing:
 
     ends_on: date | None
     terminated_on: date | None
-    complimentary: tuple[tuple[str, date], ...] = ()
+    complimentary: tuple[tuple[str, date, date], ...] = ()
+    """Every add-on that it was given: product, first day, last day."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 It is the other opinion that the whole stack is compared with, so it shares no code with it: the standard
 library and `expected` alone, the promise as three ifs, no policy file. Leaves to its readers how dates and
-money look in a letter, ids and codes. It knows one declaration, of one incident, that is no drill.
+money look in a letter, ids and codes. It knows one declaration, of one incident, that is no drill; of several
+incidents each is read with the one before it as `earlier`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ class Contract:
     addons: tuple[str, ...]
     includes_email: bool
     zone: str
+    complimentary: tuple[tuple[str, date, date], ...] = ()
 
 
 def read_promise(
@@ -47,10 +49,12 @@ def read_promise(
     declaration: Mapping[str, Any],
     *,
     unknown_to_billing: Collection[str] = (),
+    earlier: Expected | None = None,
 ) -> Expected:
     """What is owed under `declaration` (the data of an `incident.declared.v1`).
 
-    `unknown_to_billing` names contracts that entitlements has heard of and billing has not.
+    `unknown_to_billing` names contracts that entitlements has heard of and billing has not. `earlier` is an incident
+    that was carried out before: its contracts stand as it has left them.
     Raises ValueError for a declaration that is not the case's: another policy, or a drill.
     """
     if declaration["policy"] != POLICY or declaration["drill"]:
@@ -63,12 +67,24 @@ def read_promise(
             held.setdefault(row["customer_id"], []).append(_contract(row))
     customers = {}
     contracts = {}
-    for customer_id, own in held.items():
-        owed = _owed(customer_id, own, people.get(customer_id), declaration, unknown_to_billing)
-        customers[customer_id] = owed
+    declared_on = _day(declaration["declared_at"], POLICY_ZONE)
+    for customer_id, rows in held.items():
+        own = [_as_left(contract, earlier) for contract in rows]
+        owed = None
+        if any(in_scope(contract, declaration) for contract in own):
+            owed = _owed(customer_id, own, people.get(customer_id), declaration, unknown_to_billing)
+            customers[customer_id] = owed
         for contract in own:
-            contracts[contract.contract_id] = _standing(contract, owed)
+            contracts[contract.contract_id] = _standing(contract, owed, declared_on)
     return Expected(declaration["incident_id"], declaration["revision"], customers, contracts)
+
+
+def _as_left(contract: Contract, earlier: Expected | None) -> Contract:
+    """The contract as an earlier incident has left it, if there was one and it knew the contract."""
+    left = earlier and earlier.contracts.get(contract.contract_id)
+    if left is None:
+        return contract
+    return replace(contract, ends_on=left.ends_on, terminated_on=left.terminated_on, complimentary=left.complimentary)
 
 
 def _contract(row: Mapping[str, str]) -> Contract:
@@ -102,6 +118,9 @@ def _owed(
     owned = {
         addon for contract in own if why_out_of_service(contract, declaration) is None for addon in contract.addons
     }
+    for contract in own:
+        first_day, last_day = _window(contract, declaration)
+        owned |= {gift for gift, since, until in contract.complimentary if since <= last_day and until >= first_day}
     in_a_year = _a_year_after(_day(declaration["declared_at"], POLICY_ZONE))
     extensions = []
     addons = []
@@ -118,25 +137,24 @@ def _owed(
     return Owed(customer_id, None, tuple(extensions), tuple(addons), (Voucher(in_a_year),), _letter(person))
 
 
-def why_spared(contract: Contract, declaration: Mapping[str, Any]) -> str | None:
-    """Why the incident did not hit this contract; None: it did. Every list of the scope must name it."""
+def in_scope(contract: Contract, declaration: Mapping[str, Any]) -> bool:
+    """Whether every list that the scope gives names the contract; a customer without one that is is not considered."""
     scope = declaration["scope"]
     if scope.get("sites") and contract.site not in scope["sites"]:
-        return "not_in_scope"
+        return False
     if scope.get("families") and contract.family not in scope["families"]:
-        return "not_in_scope"
-    if scope.get("contract_ids") and contract.contract_id not in scope["contract_ids"]:
-        return "not_in_scope"
-    return why_out_of_service(contract, declaration)
+        return False
+    return not scope.get("contract_ids") or contract.contract_id in scope["contract_ids"]
+
+
+def why_spared(contract: Contract, declaration: Mapping[str, Any]) -> str | None:
+    """Why the incident did not hit this contract; None: it did."""
+    return why_out_of_service(contract, declaration) if in_scope(contract, declaration) else "not_in_scope"
 
 
 def why_out_of_service(contract: Contract, declaration: Mapping[str, Any]) -> str | None:
     """Why no service day of the contract is one of the window's days in its time zone; None: one is."""
-    starts_at = datetime.fromisoformat(declaration["impact"]["starts_at"])
-    ends_at = datetime.fromisoformat(declaration["impact"].get("ends_at") or declaration["declared_at"])
-    zone = ZoneInfo(contract.zone)
-    first_day = starts_at.astimezone(zone).date()
-    last_day = max(starts_at, ends_at - timedelta(microseconds=1)).astimezone(zone).date()
+    first_day, last_day = _window(contract, declaration)
     served_to = _last_day_of_service(contract)
     if served_to is not None and served_to < contract.starts_on:
         return "terminated_before"
@@ -145,6 +163,15 @@ def why_out_of_service(contract: Contract, declaration: Mapping[str, Any]) -> st
     if contract.starts_on > last_day:
         return "started_after"
     return None
+
+
+def _window(contract: Contract, declaration: Mapping[str, Any]) -> tuple[date, date]:
+    """The first and the last day of the impact where the contract lives."""
+    starts_at = datetime.fromisoformat(declaration["impact"]["starts_at"])
+    ends_at = datetime.fromisoformat(declaration["impact"].get("ends_at") or declaration["declared_at"])
+    last = max(starts_at, ends_at - timedelta(microseconds=1))
+    zone = ZoneInfo(contract.zone)
+    return starts_at.astimezone(zone).date(), last.astimezone(zone).date()
 
 
 def why_not_extended(contract: Contract, declaration: Mapping[str, Any]) -> str | None:
@@ -167,24 +194,22 @@ def _last_day_of_service(contract: Contract) -> date | None:
 
 
 def _ended_first(contract: Contract) -> bool:
-    """Whether its end, and no termination on or before it, ended the service."""
+    """Whether its end was its last day of service; a termination on or before its `ends_on` cuts it short."""
     if contract.ends_on is None:
         return False
-    return contract.terminated_on is None or contract.ends_on < contract.terminated_on - timedelta(days=1)
+    return contract.terminated_on is None or contract.ends_on < contract.terminated_on
 
 
-def _standing(contract: Contract, owed: Owed) -> Standing:
-    ends_on, terminated_on = contract.ends_on, contract.terminated_on
-    for extension in owed.extensions:
+def _standing(contract: Contract, owed: Owed | None, declared_on: date) -> Standing:
+    ends_on, terminated_on, gifts = contract.ends_on, contract.terminated_on, contract.complimentary
+    for extension in owed.extensions if owed else ():
         if extension.contract_id == contract.contract_id and extension.ends_on is not None:
             ends_on = extension.ends_on
             if terminated_on is not None:  # still ahead, or it would have been refused: it moves with the end
                 terminated_on += timedelta(days=extension.days)
-    gifts = tuple(
-        (addon.product, addon.ends_on)
-        for addon in owed.addons
-        if addon.contract_id == contract.contract_id and addon.refused is None
-    )
+    for addon in owed.addons if owed else ():
+        if addon.contract_id == contract.contract_id and addon.refused is None:
+            gifts += ((addon.product, declared_on, addon.ends_on),)
     return Standing(ends_on, terminated_on, gifts)
 
 

@@ -61,6 +61,8 @@ i1,ida,dedicated,dedicated-server,arezzo,2008-01-01,2011-12-31,2011-04-29,99.00,
 i2,ida,hosting,hosting-linux,arezzo,2009-04-01,2011-03-31,,4.99,EUR,,"{""includes_email"": true}"
 l1,lino,dedicated,dedicated-server,arezzo,2008-05-06,2011-05-05,2011-05-10,99.00,EUR,,
 l2,lino,dedicated,dedicated-server,arezzo,2008-05-11,2011-05-10,2011-05-05,99.00,EUR,,
+l3,lino,dedicated,dedicated-server,arezzo,2008-05-11,2011-05-10,2011-05-11,99.00,EUR,,
+l4,lino,dedicated,dedicated-server,arezzo,2008-05-11,2011-05-10,2011-05-10,99.00,EUR,,
 m1,mara,dedicated,dedicated-server,arezzo,2011-04-30,2012-04-29,,99.00,EUR,,"{""time_zone"": ""Pacific/Auckland""}"
 n1,nico,dedicated,dedicated-server,arezzo,2011-04-30,2012-02-14,,99.00,EUR,,"{""time_zone"": ""Pacific/Kiritimati""}"
 o1,olga,dedicated,dedicated-server,arezzo,2010-04-29,2011-04-28,,99.00,EUR,,"{""time_zone"": ""America/New_York""}"
@@ -69,6 +71,7 @@ p1,pia,dedicated,dedicated-server,arezzo,2011-04-29,2012-04-28,2011-04-29,99.00,
 p2,pia,dedicated,dedicated-server,arezzo,2011-04-29,2012-04-28,2011-04-29,99.00,EUR,,"{""time_zone"": ""America/Lima""}"
 z1,unheard,hosting,hosting-linux,arezzo,2009-06-01,2011-05-31,,4.99,EUR,,"{""includes_email"": false}"
 """
+YEAR = (date(2011, 5, 13), date(2012, 5, 13))
 # By hand. The window is 29 April in Rome; a year from the declaration is 13 May 2012.
 #  anna     a1 has e-mail: business-mail; a2 has none: nothing. Voucher.
 #  bruno    owns business-mail on b1, in service: gigamail on b2, which expired since (the add-on stands all the same).
@@ -81,6 +84,7 @@ z1,unheard,hosting,hosting-linux,arezzo,2009-06-01,2011-05-31,,4.99,EUR,,"{""inc
 #  gino     g1 ended on the 28th, g2 started in May: excluded, ended_before is closer.
 #  ida      i1's last day was the 28th by termination, i2 ended in March: excluded, terminated_before is closer.
 #  lino     l1 ended on 5 May, before its termination: expired. l2 was terminated on 5 May, before its end: terminated.
+#           l3 ran through its end, the 10th, the day before its termination: expired. l4's termination took that day.
 #  mara     in Auckland (+12) the window is 14:30 to midnight of the 29th: not yet started on the 30th. Excluded.
 #  nico     in Kiritimati (+14) it is 16:30 of the 29th to 02:00 of the 30th: hit. 14 Feb + 15 = 29 Feb 2012.
 #  olga     in New York (-4) the window starts at 22:30 of the 28th: o1 is hit, and expired by 13 May.
@@ -100,10 +104,12 @@ def promised(
     declaration: dict[str, Any] = DECLARATION,
     contracts: str = CONTRACTS,
     unknown: tuple[str, ...] = (),
+    earlier: Expected | None = None,
 ) -> Expected:
     (folder / "customers.csv").write_text(CUSTOMERS, encoding="utf-8", newline="")
     (folder / "contracts.csv").write_text(contracts, encoding="utf-8", newline="")
-    return read_promise(folder / "customers.csv", folder / "contracts.csv", declaration, unknown_to_billing=unknown)
+    people, held = folder / "customers.csv", folder / "contracts.csv"
+    return read_promise(people, held, declaration, unknown_to_billing=unknown, earlier=earlier)
 
 
 @pytest.mark.parametrize(
@@ -159,6 +165,8 @@ def test_the_addon_of_each(promise: Expected, customer_id: str, addons: list[tup
         ("dario", "d3", date(2012, 1, 4), None),
         ("lino", "l1", None, "expired"),
         ("lino", "l2", None, "terminated"),
+        ("lino", "l3", None, "expired"),
+        ("lino", "l4", None, "terminated"),
         ("nico", "n1", date(2012, 2, 29), None),
         ("olga", "o1", None, "expired"),
         ("olga", "o2", date(2011, 5, 27), None),
@@ -190,10 +198,10 @@ def test_one_voucher_per_customer_with_the_terms_of_the_promise(promise: Expecte
 @pytest.mark.parametrize(
     ("contract_id", "standing"),
     [
-        ("a1", Standing(date(2011, 5, 31), None, (("business-mail", date(2012, 5, 13)),))),
+        ("a1", Standing(date(2011, 5, 31), None, (("business-mail", *YEAR),))),
         ("a2", Standing(date(2011, 5, 31), None)),
         ("b1", Standing(date(2012, 1, 15), date(2011, 9, 16))),
-        ("b2", Standing(date(2011, 5, 12), None, (("gigamail", date(2012, 5, 13)),))),
+        ("b2", Standing(date(2011, 5, 12), None, (("gigamail", *YEAR),))),
         ("b3", Standing(date(2012, 4, 29), None)),
         ("d1", Standing(None, None)),
         ("d2", Standing(None, date(2011, 5, 13))),
@@ -223,12 +231,12 @@ def test_the_letter_of_each(promise: Expected, customer_id: str, letter: Letter)
 
 
 def test_the_books(promise: Expected) -> None:
-    """14 considered, 4 excluded; 3 add-ons, 11 extensions (6 refused), 10 vouchers."""
+    """14 considered, 4 excluded; 3 add-ons, 13 extensions (8 refused), 10 vouchers."""
     assert promise.books() == {
         "incident_id": "aruba-2011-04-29",
         "revision": 1,
         "customers": {"considered": 14, "entitled": 10, "excluded": 4, "adjusted": 10, "quarantined": 0},
-        "remedies": {"granted": 24, "applied": 18, "refused": 6},
+        "remedies": {"granted": 26, "applied": 18, "refused": 8},
         "letters": {
             "details": {
                 "sent": 7,
@@ -240,7 +248,7 @@ def test_the_books(promise: Expected) -> None:
             }
         },
         "liability": {"EUR": "50.00"},
-        "days_granted": 165,
+        "days_granted": 195,
         "closed": False,
         "gaps": [],
     }

@@ -14,7 +14,7 @@ from deploy.local.customer_edges import BAD_ADDRESSES, ODD_ADDRESSES
 from tests.e2e import expected, oracle
 from tests.e2e.expected import Standing
 from tests.e2e.oracle import usable
-from tests.unit.test_oracle import DECLARATION, promised
+from tests.unit.test_oracle import CONTRACTS, DECLARATION, YEAR, promised
 
 
 def test_what_billing_has_never_heard_of_it_refuses(tmp_path: Path) -> None:
@@ -33,24 +33,55 @@ def test_what_billing_has_never_heard_of_it_refuses(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scope", "entitled"),
+    ("scope", "excluded", "entitled"),
     [
-        ({"sites": ["bergamo"]}, {"bruno"}),
-        ({"families": ["pec", "housing"]}, {"dario", "elsa"}),
-        ({"sites": ["bergamo"], "families": ["dedicated"]}, set()),
-        ({"contract_ids": ["c2", "a2"]}, {"carla", "anna"}),
+        ({"sites": ["bergamo"]}, {}, {"bruno"}),
+        ({"families": ["pec", "housing"]}, {}, {"dario", "elsa"}),
+        ({"sites": ["bergamo"], "families": ["dedicated"]}, {}, set()),
+        ({"contract_ids": ["c2", "a2"]}, {}, {"carla", "anna"}),
+        ({"contract_ids": ["c2", "g2", "b3"]}, {"gino": "started_after", "bruno": "started_after"}, {"carla"}),
     ],
 )
-def test_a_scope_narrows_by_every_list_that_it_gives(tmp_path: Path, scope: dict[str, Any], entitled: set[str]) -> None:
+def test_only_those_with_a_contract_that_every_list_of_the_scope_names_are_considered(
+    tmp_path: Path, scope: dict[str, Any], excluded: dict[str, str], entitled: set[str]
+) -> None:
     promise = promised(tmp_path, DECLARATION | {"scope": scope})
-    assert {owed.customer_id for owed in promise.customers.values() if owed.exclusion is None} == entitled
-    assert promise.customers["lino"].exclusion == "not_in_scope"
+    assert {owed.customer_id: owed.exclusion for owed in promise.customers.values() if owed.exclusion} == excluded
+    assert promise.customers.keys() - excluded.keys() == entitled
+    assert promise.contracts["a1"].complimentary == ()
 
 
 def test_ownership_counts_a_contract_out_of_scope_that_was_in_service(tmp_path: Path) -> None:
     promise = promised(tmp_path, DECLARATION | {"scope": {"contract_ids": ["b2"]}})
     assert [addon.product for addon in promise.customers["bruno"].addons] == ["gigamail"]
     assert promise.customers["bruno"].extensions == ()
+
+
+CONTRACTS_TO_2013 = CONTRACTS.replace(
+    "a1,anna,hosting,hosting-linux,arezzo,2009-06-01,2011", "a1,anna,hosting,x,y,2009-06-01,2013"
+)
+SECOND: dict[str, Any] = DECLARATION | {"incident_id": "second"}
+JULY: dict[str, Any] = DECLARATION | {
+    "incident_id": "july",
+    "impact": {"starts_at": "2011-07-08T12:00:00+02:00", "ends_at": "2011-07-08T12:30:00+02:00"},
+    "declared_at": "2011-07-15T10:00:00+02:00",
+}
+
+
+def test_a_second_incident_adds_to_what_the_first_has_left(tmp_path: Path) -> None:
+    first = promised(tmp_path)
+    second = promised(tmp_path, SECOND, earlier=first)
+    assert second.contracts["b1"] == Standing(date(2012, 1, 30), date(2011, 10, 1))
+    (extension,) = second.customers["bruno"].extensions
+    assert (extension.before, extension.ends_on) == (date(2012, 1, 15), date(2012, 1, 30))
+    assert second.contracts["a1"].complimentary == (("business-mail", *YEAR), ("business-mail", *YEAR))
+
+
+def test_what_an_earlier_incident_gave_is_owned_once_it_runs(tmp_path: Path) -> None:
+    first = promised(tmp_path, DECLARATION, CONTRACTS_TO_2013)
+    assert [addon.product for addon in first.customers["anna"].addons] == ["business-mail"]
+    july = promised(tmp_path, JULY, CONTRACTS_TO_2013, earlier=first)
+    assert [addon.product for addon in july.customers["anna"].addons] == ["gigamail"]
 
 
 def test_a_window_without_an_end_reaches_to_the_declaration(tmp_path: Path) -> None:

@@ -1,0 +1,134 @@
+"""A whole stack with an imported customer base, driven by the `amends` command, and what is expected of it by now.
+
+Incidents are seen through one after the other; the oracle reads each with the one before it. Leaves the reading of
+topics and letters to `outside`, the judging to the tests.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from deploy.local import stack as local
+from deploy.local.customer_base import generate, incident
+from tests.e2e import outside
+from tests.e2e.expected import Expected
+from tests.e2e.oracle import read_promise
+
+AMENDS = Path(sys.executable).with_name("amends")
+TOPICS = tuple(
+    f"amends.{name}.v1"
+    for name in ("incidents", "customers", "contracts", "entitlements", "adjustments", "letters", "progress")
+)
+_SECONDS = 120.0
+
+
+class World:
+    """One stack and its customers; `promised` is what the last incident must have come to."""
+
+    def __init__(self, folder: Path, customers: int) -> None:
+        self.root = folder / ".amends"
+        base = generate(folder / "base", customers)
+        self.customers_csv, self.contracts_csv = base.customers_csv, base.contracts_csv
+        self.promised: Expected | None = None
+        self.stack = local.up(self.root)
+        self.amends("import", "contracts", str(self.contracts_csv))
+        self.amends("import", "customers", str(self.customers_csv))
+
+    def amends(self, *arguments: str, exits: int = 0) -> str:
+        """Run the command on this stack; returns its stdout."""
+        done = run_amends(*arguments, root=self.root)
+        assert done.returncode == exits, f"amends {' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def expect(self, declaration: Mapping[str, Any], **knowing: Any) -> Expected:
+        """What a new incident must come to, after all those before it."""
+        expected = read_promise(
+            self.customers_csv, self.contracts_csv, declaration, earlier=self.promised, **knowing
+        )
+        self.promised = expected
+        return expected
+
+    def declare(self, declaration: Mapping[str, Any], *, structured: bool = False) -> str:
+        """Publish the declaration, and wait until it was heard; returns the event's id."""
+        event_id = outside.declare(self.stack.kafka, declaration, structured=structured)
+        self.until(lambda: self.knows(declaration["incident_id"]), f"{declaration['incident_id']} is known")
+        return event_id
+
+    def see_through(self, declaration: Mapping[str, Any], *, structured: bool = False) -> Expected:
+        """Declare an incident and watch it until everyone is told; returns what it must have come to."""
+        self.declare(declaration, structured=structured)
+        self.watch(declaration["incident_id"])
+        return self.expect(declaration)
+
+    def watch(self, incident_id: str) -> None:
+        """`amends watch`: until everyone is told."""
+        told = json.loads(self.amends("watch", incident_id, "--deadline", str(_SECONDS), "--output", "json"))
+        assert told["done"]
+
+    def books(self, incident_id: str, *, exits: int = 0) -> dict[str, Any]:
+        """`amends reconcile`, as programs read it."""
+        books: dict[str, Any] = json.loads(self.amends("reconcile", incident_id, "--output", "json", exits=exits))
+        return books
+
+    def knows(self, incident_id: str) -> bool:
+        return httpx.get(f"{self.stack.http['entitlements']}/incidents/{incident_id}").status_code == 200
+
+    def tally(self, service: str, incident_id: str) -> dict[str, int]:
+        """How far a service has come; nothing while it does not answer."""
+        try:
+            answer = httpx.get(f"{self.stack.http[service]}/tally/{incident_id}", timeout=5.0)
+        except httpx.TransportError:
+            return {}
+        told: dict[str, int] = answer.json() if answer.is_success else {}
+        return told
+
+    def metric(self, service: str, name: str, **labels: str) -> float:
+        """One sample of a service's /metrics; 0 when there is none."""
+        wanted = "".join(f'{label}="{value}"' for label, value in labels.items())
+        for line in httpx.get(f"{self.stack.http[service]}/metrics").text.splitlines():
+            if line.startswith(name) and wanted in line and not line.startswith(f"{name}_created"):
+                return float(line.rpartition(" ")[2])
+        return 0.0
+
+    def read(self, *topics: str) -> dict[str, list[outside.Record]]:
+        """Every record of these topics (all of them unless told)."""
+        return outside.read(self.stack.kafka, topics or TOPICS)
+
+    def letters(self) -> list[outside.Received]:
+        """Every letter received so far."""
+        return outside.letters(self.stack.mailbox)
+
+    def add(self, file: Path, **columns: str) -> None:
+        """Append a row to one of the base's files; columns that are not named stay empty."""
+        with file.open(encoding="utf-8", newline="") as lines:
+            header = next(csv.reader(lines))
+        with file.open("a", encoding="utf-8", newline="") as lines:
+            csv.DictWriter(lines, header, lineterminator="\n").writerow(columns)
+
+    @staticmethod
+    def until(done: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
+        """Ask until it is so; fails when it does not come about."""
+        deadline = time.monotonic() + seconds
+        while not done():
+            assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
+            time.sleep(0.02)
+
+
+def run_amends(*arguments: str, root: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """The command as a person types it, with no terminal."""
+    command = [str(AMENDS), *arguments, *(["--root", str(root)] if root else [])]
+    return subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS * 1.5, check=False)
+
+
+def another(incident_id: str, **changed: Any) -> dict[str, Any]:
+    """A declaration of the case under another id."""
+    return incident(incident_id=incident_id) | changed
