@@ -42,7 +42,7 @@ lock: .venv ## Pin the dependencies anew (UPGRADE=--upgrade for the latest of ea
 		$(BIN)/pip-compile --quiet --all-extras --generate-hashes --strip-extras --allow-unsafe \
 		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host $(UPGRADE) \
 		--output-file requirements.lock pyproject.toml
-	@if grep -nE '://|^-|file:' requirements.lock; then echo "requirements.lock names a registry or a path" >&2; exit 1; fi
+	@if grep -nE '://|^-|@ file' requirements.lock; then echo "requirements.lock names a registry or a path" >&2; exit 1; fi
 
 .PHONY: .venv
 .venv: $(INSTALLED)

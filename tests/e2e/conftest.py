@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -16,28 +17,30 @@ from tests.e2e.world import World
 CUSTOMERS = 4_000
 
 
-@pytest.fixture(scope="package")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """A stack whose customers are imported; tests add incidents to it, each with an id of its own."""
-    folder = tmp_path_factory.mktemp("world")
-    try:
-        yield World(folder, CUSTOMERS)
-    finally:
-        local.down(folder / ".amends")
-
-
 @dataclass(frozen=True)
 class Journey:
     """The case's incident, seen through: what it must have come to, every record and letter, the books."""
 
+    world: World
     expected: Expected
     records: dict[str, list[Record]]
     letters: list[Received]
-    books: dict[str, object]
+    books: dict[str, Any]
 
 
 @pytest.fixture(scope="package")
-def journey(world: World) -> Journey:
-    """The first incident of the stack, from its declaration to the last letter, as it looked then."""
-    expected = world.see_through(incident())
-    return Journey(expected, world.read(), world.letters(), world.books(expected.incident_id))
+def journey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
+    """The first incident of a fresh stack, from its declaration to the last letter, as all looked then."""
+    folder = tmp_path_factory.mktemp("world")
+    try:
+        world = World(folder, CUSTOMERS)
+        expected = world.see_through(incident())
+        yield Journey(world, expected, world.read(), world.letters(), world.books(expected.incident_id))
+    finally:
+        local.down(folder / ".amends")
+
+
+@pytest.fixture(scope="package")
+def world(journey: Journey) -> World:
+    """The stack with its customers after the first incident; a test adds incidents with ids of their own."""
+    return journey.world

@@ -105,6 +105,11 @@ class Letter:
     name: str
 
 
+def in_order(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Remedies or outcomes in an order of their own: by kind, then by contract."""
+    return sorted(told, key=lambda item: (item["kind"], item.get("contract_id", "")))
+
+
 @dataclass(frozen=True, slots=True)
 class Owed:
     """What the promise makes of one considered customer; entitled when `exclusion` is None."""
@@ -126,6 +131,14 @@ class Owed:
         """The contracts that the letter must not give a new end."""
         return tuple(e.contract_id for e in self.extensions if e.refused is not None)
 
+    def granted(self) -> list[dict[str, Any]]:
+        """All remedies as they stand in `entitlement.granted.v1`, without ids, in order."""
+        return in_order([remedy.granted() for remedy in self.remedies])
+
+    def outcomes(self) -> list[dict[str, Any]]:
+        """All outcomes as they stand in `adjustment.applied.v1`, without ids, in order."""
+        return in_order([remedy.outcome() for remedy in self.remedies])
+
     @property
     def remedies(self) -> tuple[Extension | Addon | Voucher, ...]:
         """All of them: extensions, add-ons, vouchers."""
@@ -139,7 +152,7 @@ class Standing:
     ends_on: date | None
     terminated_on: date | None
     complimentary: tuple[tuple[str, date, date], ...] = ()
-    """Every add-on that it was given: product, first day, last day."""
+    """Every add-on that it was given: product, first day, last day; sorted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -210,7 +210,7 @@ def _standing(contract: Contract, owed: Owed | None, declared_on: date) -> Stand
     for addon in owed.addons if owed else ():
         if addon.contract_id == contract.contract_id and addon.refused is None:
             gifts += ((addon.product, declared_on, addon.ends_on),)
-    return Standing(ends_on, terminated_on, gifts)
+    return Standing(ends_on, terminated_on, tuple(sorted(gifts)))
 
 
 def _letter(person: Mapping[str, str] | None) -> Letter:

@@ -51,9 +51,7 @@ class World:
 
     def expect(self, declaration: Mapping[str, Any], **knowing: Any) -> Expected:
         """What a new incident must come to, after all those before it."""
-        expected = read_promise(
-            self.customers_csv, self.contracts_csv, declaration, earlier=self.promised, **knowing
-        )
+        expected = read_promise(self.customers_csv, self.contracts_csv, declaration, earlier=self.promised, **knowing)
         self.promised = expected
         return expected
 
