@@ -215,10 +215,12 @@ class Consumer:
 
     def _report(self, batch: Mapping[Partition, Sequence[Consumed]], started: float) -> None:
         count = 0
+        mine = self._consumer.assignment()  # a partition may have gone to another member while we worked
         for (topic, partition), records in batch.items():
             count += len(records)
             self._metrics.records.labels(topic).inc(len(records))
-            end = self._consumer.highwater(TopicPartition(topic, partition))
+            tp = TopicPartition(topic, partition)
+            end = self._consumer.highwater(tp) if tp in mine else None
             if end is not None:
                 self._metrics.lag.labels(topic, str(partition)).set(max(0, end - records[-1].offset - 1))
         self._metrics.batch_records.observe(count)

@@ -17,13 +17,13 @@ from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaProducer
+from aiokafka.partitioner import murmur2
 
 from services.runtime.database import Connection, Pool, queries
 from services.runtime.envelope import Record
 from services.runtime.errors import Transient, classify
 from services.runtime.metrics import Metrics
 from services.runtime.outbox import Outgoing, unpack
-from services.runtime.partitioner import partition_of
 
 log = structlog.get_logger()
 SQL = queries(Path(__file__).with_name("queries.sql"))
@@ -31,6 +31,11 @@ SQL = queries(Path(__file__).with_name("queries.sql"))
 _BATCH_BYTES = 1 << 20
 _CLOSE_SECONDS = 5.0
 _SWEEP_SECONDS, _STALE_AFTER = 5.0, timedelta(seconds=15)
+
+
+def _hash(key: bytes | None) -> int:
+    """Kafka's own hash of a key, as its Java clients compute it; a record without a key goes to the first partition."""
+    return 0 if key is None else int(murmur2(key)) & 0x7FFFFFFF
 
 
 class Publisher:
@@ -61,7 +66,7 @@ class Publisher:
             raise Transient(f"the topic {topic} does not exist")
         by_partition: dict[int, list[Record]] = defaultdict(list)
         for record in records:
-            by_partition[partitions[partition_of(record.key, len(partitions))]].append(record)
+            by_partition[partitions[_hash(record.key) % len(partitions)]].append(record)
         await asyncio.gather(*[self._publish_partition(producer, topic, p, share) for p, share in by_partition.items()])
         self._metrics.published.labels(topic).inc(len(records))
 

@@ -55,9 +55,13 @@ def standings(records: Iterable[Record]) -> dict[str, Standing]:
     """How each contract stands by its last record."""
     return {
         key: Standing(
-            _day(data["ends_on"]),
-            _day(data["terminated_on"]),
-            tuple(sorted((c["product"], _sure(c["starts_on"]), _sure(c["ends_on"])) for c in data["complimentary"])),
+            _day(data.get("ends_on")),
+            _day(data.get("terminated_on")),
+            tuple(
+                sorted(
+                    (c["product"], _sure(c["starts_on"]), _sure(c["ends_on"])) for c in data.get("complimentary", ())
+                )
+            ),
         )
         for key, data in last_of_each(records).items()
     }

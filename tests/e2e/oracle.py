@@ -81,7 +81,7 @@ def read_promise(
 
 def _as_left(contract: Contract, earlier: Expected | None) -> Contract:
     """The contract as an earlier incident has left it, if there was one and it knew the contract."""
-    left = earlier and earlier.contracts.get(contract.contract_id)
+    left = None if earlier is None else earlier.contracts.get(contract.contract_id)
     if left is None:
         return contract
     return replace(contract, ends_on=left.ends_on, terminated_on=left.terminated_on, complimentary=left.complimentary)

@@ -1,4 +1,4 @@
-"""Nothing is lost and nothing happens twice: repeated, shuffled, cut anyhow, and after a crash between any two steps."""
+"""Nothing is lost, nothing happens twice: repeated, shuffled, cut anyhow, after a crash between any two steps."""
 
 from __future__ import annotations
 
