@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from schemas.events import (
     AddonRemedy,
     CreditRemedy,
     EntitlementGranted,
     ExtensionRemedy,
+    Remedy,
     VoucherRemedy,
 )
-from services.billing.domain import Addon, Contract, Entry, Reason, Voucher, local_date
+from services.billing.domain import Addon, Contract, Entry, Kind, Reason, Voucher, local_date
 from services.billing.vouchers import Codes
 
 _UTC = "UTC"
@@ -63,13 +65,9 @@ def _extension(
     """Additive extensions: the new end is the end as it stands plus the days, in calendar days."""
     reason: Reason | None = "unknown_contract" if contract is None else _cannot_extend(contract, remedy.days, now, zone)
     after = None if contract is None or reason else contract.extended(remedy.days)
-    entry = Entry(
-        event.incident_id,
-        event.customer_id,
-        event.revision,
-        remedy.entry_id,
-        remedy.grant_id,
-        remedy.rule,
+    entry = _entry(
+        event,
+        remedy,
         "extension",
         reason=reason,
         contract_id=remedy.contract_id,
@@ -103,13 +101,9 @@ def _addon(
 ) -> tuple[Entry, Contract | None]:
     """An add-on runs to an end of its own, whatever becomes of the contract."""
     addon = Addon(remedy.grant_id, remedy.product, starts_on, max(starts_on, remedy.ends_on))
-    entry = Entry(
-        event.incident_id,
-        event.customer_id,
-        event.revision,
-        remedy.entry_id,
-        remedy.grant_id,
-        remedy.rule,
+    entry = _entry(
+        event,
+        remedy,
         "addon",
         reason=None if contract else "unknown_contract",
         contract_id=remedy.contract_id,
@@ -123,13 +117,9 @@ def _voucher(event: EntitlementGranted, remedy: VoucherRemedy, codes: Codes) -> 
     """Value and shipping have separate caps; the code follows from the grant."""
     code = codes.code(remedy.grant_id)
     amount, cap = remedy.amount, remedy.shipping_cap
-    return Entry(
-        event.incident_id,
-        event.customer_id,
-        event.revision,
-        remedy.entry_id,
-        remedy.grant_id,
-        remedy.rule,
+    return _entry(
+        event,
+        remedy,
         "voucher",
         amount=amount.amount,
         currency=amount.currency,
@@ -149,6 +139,17 @@ def _voucher(event: EntitlementGranted, remedy: VoucherRemedy, codes: Codes) -> 
 
 def _credit(event: EntitlementGranted, remedy: CreditRemedy) -> Entry:
     """A credit is its own entry on the account."""
+    return _entry(
+        event,
+        remedy,
+        "credit",
+        amount=remedy.amount.amount,
+        currency=remedy.amount.currency,
+    )
+
+
+def _entry(event: EntitlementGranted, remedy: Remedy, kind: Kind, **became: Any) -> Entry:
+    """The entry for a remedy; `became` says what was made of it."""
     return Entry(
         event.incident_id,
         event.customer_id,
@@ -156,7 +157,6 @@ def _credit(event: EntitlementGranted, remedy: CreditRemedy) -> Entry:
         remedy.entry_id,
         remedy.grant_id,
         remedy.rule,
-        "credit",
-        amount=remedy.amount.amount,
-        currency=remedy.amount.currency,
+        kind,
+        **became,
     )

@@ -26,13 +26,13 @@ from services.runtime.database import Connection
 _BLOCK = 5_000
 
 
-async def contracts(settings: Settings, file: Path) -> None:
+async def contracts(settings: Settings, file: str) -> None:
     """Import a contracts.csv; raises `CsvErrors` for a bad file, which then has changed nothing."""
     async with service.parts("billing-import", settings) as parts:
         async with parts.pool.acquire() as connection, connection.transaction():
             await connection.execute(SQL["stage"])
             await connection.execute(SQL["stage_merged"])
-            rows = _told("read", _staged(read_contracts(file)))
+            rows = _told("read", _staged(read_contracts(Path(file))))
             await connection.copy_records_to_table("staged", records=rows, timeout=settings.patience_seconds)
             await connection.execute(SQL["merge"], timeout=settings.patience_seconds)
             changed = 0

@@ -6,12 +6,12 @@ The bytes' shapes are in `schemas`; this file only fills them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from schemas.events import EntitlementGranted
 from schemas.ids import event_id
+from schemas.progress import reports
 from schemas.values import exponent
 from services.billing.domain import Addon, Contract, Entry, Voucher
 from services.runtime.envelope import Decoder, Encoder, Record
@@ -25,7 +25,7 @@ _PROGRESS = Encoder("progress.reported.v1", SOURCE)
 
 def adjustments(entries: Iterable[list[Entry]]) -> list[Record]:
     """One `adjustment.applied.v1` per customer, from his entries."""
-    return _ADJUSTMENT.records((_adjustment(share) for share in entries), _now())
+    return _ADJUSTMENT.records(_adjustment(share) for share in entries)
 
 
 def _adjustment(entries: list[Entry]) -> tuple[str, str, dict[str, Any]]:
@@ -77,14 +77,11 @@ def contracts(changed: Iterable[Contract]) -> list[Record]:
     """One `contract.changed.v1` per contract, as it stands after the change."""
     return _CONTRACT.records(
         (
-            (
-                contract.contract_id,
-                event_id("contract", contract.contract_id, str(contract.version)),
-                _contract(contract),
-            )
-            for contract in changed
-        ),
-        _now(),
+            contract.contract_id,
+            event_id("contract", contract.contract_id, str(contract.version)),
+            _contract(contract),
+        )
+        for contract in changed
     )
 
 
@@ -114,24 +111,9 @@ def _contract(contract: Contract) -> dict[str, Any]:
 
 def progress(totals: Mapping[tuple[str, str], Mapping[str, int]]) -> list[Record]:
     """`progress.reported.v1` for (incident, lane) pairs with their running totals."""
-    return _PROGRESS.records(
-        (
-            (
-                incident_id,
-                event_id("progress", "billing", incident_id, lane, *[f"{k}={v}" for k, v in sorted(named.items())]),
-                {"incident_id": incident_id, "stage": "billing", "lane": lane, "totals": named},
-            )
-            for (incident_id, lane), named in totals.items()
-        ),
-        _now(),
-    )
+    return _PROGRESS.records(reports("billing", totals))
 
 
 def money(amount: Decimal, currency: str) -> dict[str, str]:
     """Money as it stands on the wire, with the currency's own number of decimals."""
     return {"amount": f"{amount:.{exponent(currency)}f}", "currency": currency}
-
-
-def _now() -> datetime:
-    """The time that stands on the envelope; no decision looks at it."""
-    return datetime.now(UTC).replace(microsecond=0)

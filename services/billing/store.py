@@ -9,7 +9,7 @@ from typing import Any
 
 from schemas.events import EntitlementGranted
 from services.billing.domain import Addon, Contract, Entry, Voucher
-from services.runtime.database import Connection, queries
+from services.runtime.database import Connection, columns, queries
 from services.runtime.errors import Conflict
 
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -25,7 +25,7 @@ class Store:
     async def recorded(self, events: Iterable[EntitlementGranted]) -> set[str]:
         """The entry ids among the events' remedies that stand in the ledger already."""
         asked = [(e.incident_id, e.customer_id, remedy.entry_id) for e in events for remedy in e.remedies]
-        rows = await self._connection.fetch(SQL["recorded_entries"], *_columns(asked))
+        rows = await self._connection.fetch(SQL["recorded_entries"], *columns(asked))
         return {row[0] for row in rows}
 
     async def lock_contracts(self, contract_ids: Iterable[str]) -> dict[str, Contract]:
@@ -46,7 +46,7 @@ class Store:
 
     async def record(self, entries: Sequence[Entry]) -> None:
         """Write entries and all that they put into the world; raises `Conflict` when one was written meanwhile."""
-        written = await self._connection.fetchval(SQL["record_entries"], *_columns(map(_entry, entries)))
+        written = await self._connection.fetchval(SQL["record_entries"], *columns(map(_entry, entries)))
         if written != len(entries):
             raise Conflict(f"{len(entries) - written} of {len(entries)} entries were written by somebody else")
         await self._many("issue_addons", [_addon(entry) for entry in entries if isinstance(entry.issued, Addon)])
@@ -55,12 +55,7 @@ class Store:
 
     async def _many(self, query: str, rows: Sequence[tuple[Any, ...]]) -> None:
         if rows:
-            await self._connection.execute(SQL[query], *_columns(rows))
-
-
-def _columns(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
-    """Rows as columns, the way `unnest` takes them."""
-    return [list(column) for column in zip(*rows, strict=True)]
+            await self._connection.execute(SQL[query], *columns(rows))
 
 
 def _entry(entry: Entry) -> tuple[Any, ...]:

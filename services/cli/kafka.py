@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
@@ -35,7 +34,7 @@ def publish(
         rest, sent = iter(events), 0
         try:
             while block := list(islice(rest, _BLOCK)):
-                await publisher.publish({topic: encoder.records(block, datetime.now(UTC))})
+                await publisher.publish({topic: encoder.records(block)})
                 sent += len(block)
                 on_progress(sent)
         finally:

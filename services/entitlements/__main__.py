@@ -8,25 +8,7 @@ from services.entitlements import app
 from services.entitlements.policy_errors import PolicyError
 from services.entitlements.settings import Settings
 from services.entitlements.store import MIGRATIONS
-from services.runtime import service, settings
-
-
-def main(arguments: list[str]) -> int:
-    """Run one command; returns the process's exit code."""
-    match arguments:
-        case ["serve"]:
-            loaded = settings.load(Settings)
-            try:
-                return service.start(app.NAME, loaded, lambda: app.serve(loaded))
-            except PolicyError as error:
-                sys.stderr.write(f"{error}\n")
-                return 1
-        case ["migrate"]:
-            loaded = settings.load(Settings)
-            return service.start(app.NAME, loaded, lambda: service.migrate(loaded, MIGRATIONS))
-    sys.stderr.write(f"{__doc__}\n")
-    return 2
-
+from services.runtime import service
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    sys.exit(service.main(sys.argv[1:], app.NAME, Settings, MIGRATIONS, app.serve, told=(PolicyError,)))

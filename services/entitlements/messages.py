@@ -6,7 +6,6 @@ The bytes' shapes are in `schemas`; this file only fills them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -18,6 +17,7 @@ from schemas.events import (
     IncidentRetracted,
 )
 from schemas.ids import event_id
+from schemas.progress import reports
 from schemas.values import exponent
 from services.entitlements.domain import Decision, Grant, Terms
 from services.runtime.envelope import Decoder, Encoder, Record
@@ -47,19 +47,16 @@ def entitlements(incident: IncidentDeclared, time_zone: str, decisions: Iterable
     }
     return _ENTITLEMENT.records(
         (
-            (
-                decision.customer_id,
-                event_id("entitlement", *[grant.entry_id for grant in decision.grants]),
-                {
-                    **shared,
-                    "customer_id": decision.customer_id,
-                    "remedies": [_remedy(grant) for grant in decision.grants],
-                },
-            )
-            for decision in decisions
-            if decision.grants
-        ),
-        _now(),
+            decision.customer_id,
+            event_id("entitlement", *[grant.entry_id for grant in decision.grants]),
+            {
+                **shared,
+                "customer_id": decision.customer_id,
+                "remedies": [_remedy(grant) for grant in decision.grants],
+            },
+        )
+        for decision in decisions
+        if decision.grants
     )
 
 
@@ -95,21 +92,4 @@ def _terms(terms: Terms) -> Mapping[str, Any]:
 
 def progress(totals: Mapping[tuple[str, str], Mapping[str, int]]) -> list[Record]:
     """`progress.reported.v1` for (incident, lane) pairs with their running totals."""
-    return _PROGRESS.records(
-        (
-            (
-                incident_id,
-                event_id(
-                    "progress", "entitlements", incident_id, lane, *[f"{k}={v}" for k, v in sorted(named.items())]
-                ),
-                {"incident_id": incident_id, "stage": "entitlements", "lane": lane, "totals": named},
-            )
-            for (incident_id, lane), named in totals.items()
-        ),
-        _now(),
-    )
-
-
-def _now() -> datetime:
-    """The time that stands on the envelope; no decision looks at it."""
-    return datetime.now(UTC).replace(microsecond=0)
+    return _PROGRESS.records(reports("entitlements", totals))

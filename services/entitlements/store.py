@@ -11,7 +11,7 @@ import orjson
 
 from schemas.events import ContractChanged, IncidentDeclared, Scope
 from services.entitlements.domain import Decision, Grant, PriorGrant
-from services.runtime.database import Connection, queries
+from services.runtime.database import Connection, columns, queries
 from services.runtime.errors import Conflict
 
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -53,7 +53,7 @@ class Store:
             if known is None or known.version <= contract.version:
                 latest[contract.contract_id] = contract
         if latest:
-            await self._connection.execute(SQL["save_contracts"], *_columns(map(_told, latest.values())))
+            await self._connection.execute(SQL["save_contracts"], *columns(map(_told, latest.values())))
 
     async def remove_contracts(self, contract_ids: Sequence[str]) -> None:
         """Forget contracts that are gone."""
@@ -115,11 +115,11 @@ class Store:
         """Write who was considered and what is owed; raises `Conflict` when a grant was written meanwhile."""
         run = chunk.run
         considered = [(decision.customer_id, decision.exclusion) for decision in decisions]
-        await self._connection.execute(SQL["consider"], run.incident_id, *_columns(considered))
+        await self._connection.execute(SQL["consider"], run.incident_id, *columns(considered))
         owed = [_granted(decision.customer_id, grant) for decision in decisions for grant in decision.grants]
         if not owed:
             return
-        written = await self._connection.fetch(SQL["grant"], *_identity(run), *_columns(owed))
+        written = await self._connection.fetch(SQL["grant"], *_identity(run), *columns(owed))
         if len(written) != len(owed):
             raise Conflict(f"{len(owed) - len(written)} grants of chunk {chunk.number} were written by somebody else")
 
@@ -134,11 +134,6 @@ def _identity(run: Run) -> tuple[str, int, int]:
 
 def _lists(scope: Scope) -> tuple[list[str], list[str], list[str]]:
     return list(scope.sites), list(scope.families), list(scope.contract_ids)
-
-
-def _columns(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
-    """Rows as columns, the way `unnest` takes them."""
-    return [list(column) for column in zip(*rows, strict=True)]
 
 
 def _told(contract: ContractChanged) -> tuple[Any, ...]:

@@ -6,7 +6,6 @@ The bytes' shapes are in `schemas`; this file only fills them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 
 from schemas.events import (
     AdjustmentApplied,
@@ -17,6 +16,7 @@ from schemas.events import (
     IncidentRetracted,
 )
 from schemas.ids import event_id
+from schemas.progress import reports
 from services.notifications.domain import SettledLetter
 from services.runtime.envelope import Decoder, Encoder, Record
 
@@ -39,40 +39,20 @@ def settled(letters: Iterable[SettledLetter]) -> list[Record]:
     """One `letter.settled.v1` per letter that has come to its end."""
     return _LETTER.records(
         (
-            (
-                letter.customer_id,
-                event_id("letter", letter.letter_id, letter.state),
-                {
-                    "letter_id": letter.letter_id,
-                    "incident_id": letter.incident_id,
-                    "customer_id": letter.customer_id,
-                    "kind": letter.kind,
-                    "status": letter.state,
-                },
-            )
-            for letter in letters
-        ),
-        _now(),
+            letter.customer_id,
+            event_id("letter", letter.letter_id, letter.state),
+            {
+                "letter_id": letter.letter_id,
+                "incident_id": letter.incident_id,
+                "customer_id": letter.customer_id,
+                "kind": letter.kind,
+                "status": letter.state,
+            },
+        )
+        for letter in letters
     )
 
 
 def progress(totals: Mapping[tuple[str, str], Mapping[str, int]]) -> list[Record]:
     """`progress.reported.v1` for (incident, lane) pairs with their running totals."""
-    return _PROGRESS.records(
-        (
-            (
-                incident_id,
-                event_id(
-                    "progress", "notifications", incident_id, lane, *[f"{k}={v}" for k, v in sorted(named.items())]
-                ),
-                {"incident_id": incident_id, "stage": "notifications", "lane": lane, "totals": named},
-            )
-            for (incident_id, lane), named in totals.items()
-        ),
-        _now(),
-    )
-
-
-def _now() -> datetime:
-    """The time that stands on the envelope; no decision looks at it."""
-    return datetime.now(UTC).replace(microsecond=0)
+    return _PROGRESS.records(reports("notifications", totals))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from schemas.events import CustomerChanged, IncidentDeclared, IncidentResolved, LetterKind
 from services.notifications.decide import Settled
 from services.notifications.domain import Incident, Recipient, SettledLetter, State
-from services.runtime.database import Connection, queries
+from services.runtime.database import Connection, columns, queries
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 SQL = queries(Path(__file__).with_name("queries.sql"))
@@ -77,7 +77,7 @@ class Store:
         last = {customer.customer_id: customer for customer in customers}
         rows = [(c.customer_id, c.name, c.email, c.locale) for c in last.values()]
         if rows:
-            await self._connection.execute(SQL["save_recipients"], *_columns(rows))
+            await self._connection.execute(SQL["save_recipients"], *columns(rows))
 
     async def forget(self, customer_ids: Sequence[str]) -> None:
         """Forget who these customers are: their letters stay, without a name or an address."""
@@ -127,7 +127,7 @@ class Store:
         written: dict[str, NewsOf] = {}
         while drafts:
             first = {draft.letter_id: draft for draft in reversed(drafts)}  # a statement may touch a row only once
-            rows = await self._connection.fetch(SQL["add_letters"], *_columns(first.values()))
+            rows = await self._connection.fetch(SQL["add_letters"], *columns(first.values()))
             written |= {first[letter_id].event_id: NewsOf(first[letter_id], is_new) for letter_id, is_new in rows}
             drafts = [draft for draft in drafts if first[draft.letter_id] is not draft]
         return written
@@ -151,7 +151,7 @@ class Store:
 
     async def address(self, letters: Iterable[tuple[str, State]]) -> None:
         """What became of letters once the profile was there."""
-        await self._connection.execute(SQL["address_letters"], *_columns(letters))
+        await self._connection.execute(SQL["address_letters"], *columns(letters))
 
     # ── letters in hand ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -177,8 +177,3 @@ class Store:
             [settled.note[:500] for _, settled in results],
         )
         return [SettledLetter(*row) for row in rows if row["state"] != State.PENDING]
-
-
-def _columns(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
-    """Rows as columns, the way `unnest` takes them."""
-    return [list(column) for column in zip(*rows, strict=True)]

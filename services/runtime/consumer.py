@@ -173,7 +173,7 @@ class Consumer:
         self._unsure = True
 
     async def _stand(self) -> None:
-        """Publish what a worker before us committed and did not publish, then seek to the database's positions."""
+        """Seek to the database's positions; first publish what a worker before us committed and did not publish."""
         assigned: set[TopicPartition] = self._consumer.assignment()
         if not assigned:
             await asyncio.sleep(_POLL_SECONDS / 10)
@@ -181,12 +181,13 @@ class Consumer:
         self._unsure = False  # a rebalance during the waits below makes it true again
         try:
             self._cluster = await broker.cluster_id(self._kafka)
-            await self._workbench.relay.flush()
             first = await self._consumer.beginning_offsets(assigned)
             end = await self._consumer.end_offsets(assigned)
             extents = {(tp.topic, tp.partition): Extent(first[tp], end[tp]) for tp in assigned}
             async with self._workbench.pool.acquire() as connection, connection.transaction():
                 standing = await positions.stand(connection, self._cluster, extents)
+            # In this order: whatever is committed later than what is flushed here moves a position that we have read.
+            await self._workbench.relay.flush()
             for (topic, partition), offset in standing.items():
                 tp = TopicPartition(topic, partition)
                 if tp in self._consumer.assignment():
@@ -256,7 +257,11 @@ def _faults(batch: Mapping[Partition, Sequence[Consumed]], bad: Sequence[Unreada
 
 
 def _reason(error: Exception) -> str:
-    return error.reason if isinstance(error, Poison) else f"cannot be stored: {type(error).__name__}: {error}"
+    """Why a message cannot be processed; what the database says of it would repeat the data, and goes into logs."""
+    if isinstance(error, Poison):
+        return error.reason
+    where = getattr(error, "constraint_name", None) or getattr(error, "column_name", None)
+    return f"cannot be stored: {type(error).__name__}" + (f" ({where})" if where else "")
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> None:

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -39,6 +39,11 @@ def queries(file: Path) -> Mapping[str, str]:
     if len(found) != len(heads):
         raise AmendsError(f"{file.name}: two queries have the same name")
     return found
+
+
+def columns(rows: Iterable[Sequence[Any]]) -> list[list[Any]]:
+    """Rows as columns, the way `unnest` takes them as parameters; there must be a row."""
+    return [list(column) for column in zip(*rows, strict=True)]
 
 
 async def _prepare(connection: Connection) -> None:

@@ -184,7 +184,7 @@ def complaints(error: ValidationError, at_most: int = 5) -> str:
 
 
 def _discreet(problem: ErrorDetails) -> str:
-    """A complaint's words without the value that they quote (a schema's own words do, and those about a union's tag)."""
+    """A complaint's words without the value that they quote (a schema's do, and those about a union's tag)."""
     quoted = [repr(problem["input"]), repr(problem.get("ctx", {}).get("tag"))]
     return reduce(lambda words, value: words.replace(value, "…"), quoted, problem["msg"])
 
@@ -201,9 +201,12 @@ class Encoder:
             ("content-type", b"application/json"),
         )
 
-    def records(self, events: Iterable[tuple[str, str, Any]], at: datetime) -> list[Record]:
-        """Records from (key, event id, data) triples; `data` is what orjson can write, None a tombstone."""
-        shared = (*self._shared, ("ce_time", _instant(at)))
+    def records(self, events: Iterable[tuple[str, str, Any]], at: datetime | None = None) -> list[Record]:
+        """Records from (key, event id, data) triples; `data` is what orjson can write, None a tombstone.
+
+        `at` stands on the envelope, now unless told: no decision looks at it.
+        """
+        shared = (*self._shared, ("ce_time", _instant(at or datetime.now(UTC).replace(microsecond=0))))
         dumps = orjson.dumps
         return [
             Record(

@@ -10,11 +10,14 @@ import asyncio
 import gc
 import os
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import structlog
@@ -29,7 +32,7 @@ from services.runtime.errors import AmendsError, Conflict, GaveUp, Transient, cl
 from services.runtime.metrics import Metrics
 from services.runtime.quarantine import Limit
 from services.runtime.relay import Publisher, Relay
-from services.runtime.settings import RuntimeSettings
+from services.runtime.settings import RuntimeSettings, S, load
 from services.runtime.work import Workbench
 
 log = structlog.get_logger()
@@ -188,7 +191,7 @@ class _Server(uvicorn.Server):
         return nullcontext()
 
 
-async def migrate(settings: RuntimeSettings, own: Path) -> None:
+async def _migrate(settings: RuntimeSettings, own: Path) -> None:
     """Bring the service's database to the schema that this code needs: the runtime's tables, then the service's."""
     pool = await database.connect(
         settings.database.get_secret_value(),
@@ -203,12 +206,43 @@ async def migrate(settings: RuntimeSettings, own: Path) -> None:
         await database.close(pool)
 
 
-def start(name: str, settings: RuntimeSettings, main: Callable[[], Coroutine[Any, Any, None]]) -> int:
-    """Run a service's composition root, or a job, as this process; returns the exit code."""
-    logs.configure(name, settings.worker, settings.log_level)
+def main(
+    arguments: Sequence[str],
+    name: str,
+    settings: type[S],
+    migrations: Path,
+    serve: Callable[[S], Coroutine[Any, Any, None]],
+    *,
+    jobs: Mapping[str, Callable[[S, str], Coroutine[Any, Any, None]]] = MappingProxyType({}),
+    told: tuple[type[Exception], ...] = (),
+) -> int:
+    """A service's command line: `serve`, `migrate`, or one of its jobs with an argument; returns the exit code.
+
+    Errors of the `told` types are the user's to mend: their words go to stderr. Ours are logged.
+    """
+    match arguments:
+        case ["serve"]:
+            body = serve
+        case ["migrate"]:
+            body = partial(_migrate, own=migrations)
+        case [job, argument] if job in jobs:
+            body = partial(_with, jobs[job], argument)
+        case _:
+            usage = " | ".join(["serve", "migrate", *(f"{job} FILE" for job in jobs)])
+            sys.stderr.write(f"usage: python -m services.{name} {usage}\n")
+            return 2
+    loaded = load(settings)
+    logs.configure(name, loaded.worker, loaded.log_level)
     try:
-        uvloop.run(main())
+        uvloop.run(body(loaded))
+    except told as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     except AmendsError as error:
         log.error("ended", error=str(error))
         return 1
     return 0
+
+
+async def _with(job: Callable[[S, str], Coroutine[Any, Any, None]], argument: str, settings: S) -> None:
+    await job(settings, argument)

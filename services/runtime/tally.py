@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeAlias
 
-from services.runtime.database import Connection, queries
+from services.runtime.database import Connection, columns, queries
 
 SQL = queries(Path(__file__).with_name("queries.sql"))
 
@@ -22,7 +22,7 @@ Lane: TypeAlias = tuple[str, str]
 async def add(connection: Connection, counts: Mapping[Lane, Mapping[str, int]]) -> dict[Lane, dict[str, int]]:
     """Add to the lanes' totals and return how they stand then."""
     flat = [(*lane, name, n) for lane, named in sorted(counts.items()) for name, n in sorted(named.items())]
-    rows = await connection.fetch(SQL["add_tally"], *map(list, zip(*flat, strict=True)))
+    rows = await connection.fetch(SQL["add_tally"], *columns(flat))
     totals: dict[Lane, dict[str, int]] = defaultdict(dict)
     for subject, lane, name, total in rows:
         totals[subject, lane][name] = total

@@ -70,8 +70,10 @@ async def _read(kafka: str, topics: list[str]) -> dict[str, list[Record]]:
     try:
         partitions = [tp for topic in topics for tp in await _partitions(consumer, topic)]
         end = await consumer.end_offsets(partitions)
-        consumer.assign([tp for tp in partitions if end[tp]])
-        await consumer.seek_to_beginning()
+        partitions = [tp for tp in partitions if end[tp]]
+        consumer.assign(partitions)
+        if partitions:
+            await consumer.seek_to_beginning(*partitions)
         while [tp for tp in consumer.assignment() if await consumer.position(tp) < end[tp]]:
             batch = await consumer.getmany(timeout_ms=500)
             for tp, records in batch.items():

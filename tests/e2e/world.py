@@ -28,6 +28,7 @@ TOPICS = tuple(
     f"amends.{name}.v1"
     for name in ("incidents", "customers", "contracts", "entitlements", "adjustments", "letters", "progress")
 )
+DEAD_LETTERS = tuple(f"{topic}.dlq" for topic in TOPICS)
 _SECONDS = 120.0
 
 
@@ -39,6 +40,7 @@ class World:
         base = generate(folder / "base", customers)
         self.customers_csv, self.contracts_csv = base.customers_csv, base.contracts_csv
         self.promised: Expected | None = None
+        self._before: Expected | None = None
         self.stack = local.up(self.root)
         self.amends("import", "contracts", str(self.contracts_csv))
         self.amends("import", "customers", str(self.customers_csv))
@@ -49,11 +51,15 @@ class World:
         assert done.returncode == exits, f"amends {' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout
 
-    def expect(self, declaration: Mapping[str, Any], **knowing: Any) -> Expected:
+    def expect(self, declaration: Mapping[str, Any]) -> Expected:
         """What a new incident must come to, after all those before it."""
-        expected = read_promise(self.customers_csv, self.contracts_csv, declaration, earlier=self.promised, **knowing)
-        self.promised = expected
-        return expected
+        self._before = self.promised
+        return self.expect_again(declaration)
+
+    def expect_again(self, declaration: Mapping[str, Any]) -> Expected:
+        """What the last incident must come to with the files as they are now."""
+        self.promised = read_promise(self.customers_csv, self.contracts_csv, declaration, earlier=self._before)
+        return self.promised
 
     def declare(self, declaration: Mapping[str, Any], *, structured: bool = False) -> str:
         """Publish the declaration, and wait until it was heard; returns the event's id."""
@@ -99,18 +105,24 @@ class World:
 
     def read(self, *topics: str) -> dict[str, list[outside.Record]]:
         """Every record of these topics (all of them unless told)."""
-        return outside.read(self.stack.kafka, topics or TOPICS)
+        return outside.read(self.stack.kafka, topics or (*TOPICS, *DEAD_LETTERS))
 
     def letters(self) -> list[outside.Received]:
         """Every letter received so far."""
         return outside.letters(self.stack.mailbox)
 
-    def add(self, file: Path, **columns: str) -> None:
-        """Append a row to one of the base's files; columns that are not named stay empty."""
-        with file.open(encoding="utf-8", newline="") as lines:
+    def add(self, base: Path, *rows: Mapping[str, str]) -> Path:
+        """Append rows to one of the base's files; returns a file with these alone. What is not named stays empty."""
+        with base.open(encoding="utf-8", newline="") as lines:
             header = next(csv.reader(lines))
-        with file.open("a", encoding="utf-8", newline="") as lines:
-            csv.DictWriter(lines, header, lineterminator="\n").writerow(columns)
+        alone = base.with_name(f"{base.stem}-{time.monotonic_ns()}.csv")
+        for path, mode in ((base, "a"), (alone, "x")):
+            with path.open(mode, encoding="utf-8", newline="") as lines:
+                writer = csv.DictWriter(lines, header, lineterminator="\n")
+                if mode == "x":
+                    writer.writeheader()
+                writer.writerows(rows)
+        return alone
 
     @staticmethod
     def until(done: Callable[[], bool], what: str, seconds: float = 30.0) -> None:

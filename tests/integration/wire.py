@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -41,6 +41,13 @@ class Arrived:
     key: bytes | None
     value: bytes | None
     headers: Headers
+
+
+async def until(so: Callable[[], Awaitable[object]], seconds: float = _SECONDS) -> None:
+    """Wait until it is so; raises TimeoutError if it is not in time."""
+    async with asyncio.timeout(seconds):
+        while not await so():  # noqa: ASYNC110 — what is waited for happens in a database or another process
+            await asyncio.sleep(0.03)
 
 
 def arrived(topic: str, records: Iterable[Record], partition: int = 0) -> list[Arrived]:

@@ -37,9 +37,11 @@ CREATE TABLE entry (
     reason text CHECK ((outcome = 'refused') = (reason IS NOT NULL)),
     contract_id text,
     product text,
-    days integer CHECK (kind <> 'extension' OR days > 0),
+    -- (A check that is null is passed: what must be there is asked for.)
+    days integer CHECK (kind <> 'extension' OR coalesce(days > 0, false)),
     ends_on_before date,
-    ends_on_after date CHECK (kind <> 'extension' OR outcome = 'refused' OR ends_on_after = ends_on_before + days),
+    ends_on_after date CHECK (kind <> 'extension' OR outcome = 'refused'
+                              OR coalesce(ends_on_after = ends_on_before + days, false)),
     amount numeric(16, 4),
     currency text,
     recorded_at timestamptz NOT NULL DEFAULT now(),

@@ -125,6 +125,8 @@ class Log:
         """All records that came since; in the order of each partition."""
         ends = await end_offsets(self._kafka, topic)
         missing = {p: self._since[topic].get(p, 0) for p, end in ends.items() if end > self._since[topic].get(p, 0)}
+        if not missing:
+            return []
         consumer = AIOKafkaConsumer(bootstrap_servers=self._kafka, auto_offset_reset="none", enable_auto_commit=False)
         records: list[Any] = []
         await consumer.start()
