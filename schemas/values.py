@@ -34,6 +34,11 @@ def exponent(currency: str) -> int:
     return _EXPONENTS.get(currency, _EXPONENTS["DEFAULT"])[0]
 
 
+def plain(amount: Decimal, currency: str) -> str:
+    """An amount as text, with the currency's own number of decimals: 5.00 for EUR, 5 for JPY."""
+    return f"{amount:.{exponent(currency)}f}"
+
+
 def _amount(value: Any) -> Decimal:
     if isinstance(value, Decimal):
         return value

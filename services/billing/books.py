@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from schemas import topics
-from schemas.values import exponent
+from schemas.values import plain
 from services.billing.store import SQL
 from services.runtime import census
 from services.runtime.database import Pool
@@ -28,7 +28,7 @@ def mount(app: FastAPI, pool: Pool) -> None:
             return {
                 **numbers,
                 "refusals": dict(await connection.fetch(SQL["refusals"], incident_id)),
-                "liability": {c: _plain(a, c) for c, a in await connection.fetch(SQL["liability"], incident_id)},
+                "liability": {c: plain(a, c) for c, a in await connection.fetch(SQL["liability"], incident_id)},
                 "unsound": [
                     *[_out_of_balance(*row) for row in await connection.fetch(SQL["out_of_balance"])],
                     *_missing_effects(effects),
@@ -40,11 +40,12 @@ def mount(app: FastAPI, pool: Pool) -> None:
     async def customer(incident_id: str, customer_id: str) -> dict[str, Any]:
         entries = await pool.fetch(SQL["customer_entries"], incident_id, customer_id)
         vouchers = await pool.fetch(SQL["customer_vouchers"], incident_id, customer_id)
-        return {"entries": [dict(row) for row in entries], "vouchers": [dict(row) for row in vouchers]}
+        return {"entries": [_told(row) for row in entries], "vouchers": [_told(row) for row in vouchers]}
 
 
-def _plain(amount: Decimal, currency: str) -> str:
-    return f"{amount:.{exponent(currency)}f}"
+def _told(row: Any) -> dict[str, Any]:
+    """A row as JSON can tell it: money with its currency's decimals."""
+    return {k: plain(v, row["currency"]) if isinstance(v, Decimal) else v for k, v in row.items()}
 
 
 def _out_of_balance(contract_id: str, days: int | None, ledger_days: int) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from schemas.events import EntitlementGranted
 from schemas.ids import event_id
 from schemas.progress import reports
-from schemas.values import exponent
+from schemas.values import plain
 from services.billing.domain import Addon, Contract, Entry, Voucher
 from services.runtime.envelope import Decoder, Encoder, Record
 
@@ -116,4 +116,4 @@ def progress(totals: Mapping[tuple[str, str], Mapping[str, int]]) -> list[Record
 
 def money(amount: Decimal, currency: str) -> dict[str, str]:
     """Money as it stands on the wire, with the currency's own number of decimals."""
-    return {"amount": f"{amount:.{exponent(currency)}f}", "currency": currency}
+    return {"amount": plain(amount, currency), "currency": currency}

@@ -87,11 +87,11 @@ SELECT DISTINCT convert_from(key, 'UTF8') AS customer_id FROM quarantine WHERE t
 
 -- customer_entries: One customer's entries for an incident
 SELECT entry_id::text, grant_id::text, revision, rule, kind, outcome, reason, contract_id, product, days, ends_on_before,
-       ends_on_after, amount::text, currency, recorded_at
+       ends_on_after, amount, currency, recorded_at
 FROM entry WHERE incident_id = $1 AND customer_id = $2 ORDER BY rule, contract_id;
 
 -- customer_vouchers: One customer's vouchers for an incident, without their codes
-SELECT voucher_id::text, amount::text, currency, merchant, shipping_cap::text, handling_covered, valid_until, redeemed_at
+SELECT voucher_id::text, amount, currency, merchant, shipping_cap, handling_covered, valid_until, redeemed_at
 FROM voucher WHERE incident_id = $1 AND customer_id = $2;
 
 -- stage: Where an import lands before it is compared

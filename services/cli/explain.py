@@ -81,13 +81,15 @@ def _entry(entry: dict[str, Any]) -> str:
     if entry["kind"] == "extension":
         return f"{what}: {entry['ends_on_before']} + {entry['days']} days = {entry['ends_on_after']}"
     if entry["amount"]:
-        return f"{what}: {entry['amount'].rstrip('0').rstrip('.')} {entry['currency']}"
+        return f"{what}: {entry['amount']} {entry['currency']}"
     return f"{what}: applied"
 
 
 def _voucher(voucher: dict[str, Any]) -> str:
     state = f"redeemed at {voucher['redeemed_at']}" if voucher["redeemed_at"] else "not redeemed"
-    return f"voucher {voucher['voucher_id']} at {voucher['merchant']}, valid until {voucher['valid_until']}: {state}"
+    cap = f", shipping up to {voucher['shipping_cap']} {voucher['currency']}" if voucher["shipping_cap"] else ""
+    worth = f"{voucher['amount']} {voucher['currency']} at {voucher['merchant']}{cap}"
+    return f"voucher {voucher['voucher_id']}, {worth}, valid until {voucher['valid_until']}: {state}"
 
 
 def letter(one: dict[str, Any]) -> str:

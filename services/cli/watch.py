@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -17,6 +18,7 @@ from services.cli.progress import bars
 
 _FIRST_POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.1, 0.5
 _STILL_SECONDS = 10.0
+_KNOWN_AFTER_SECONDS = 3.0
 _SETTLED = ("sent", "failed", "in_doubt", "suppressed", "no_address")
 Deadline = Annotated[float, typer.Option("--deadline", min=1, help="Give up after so many seconds.")]
 
@@ -66,7 +68,7 @@ def standing(services: Services, incident_id: str) -> Standing:
 def watch_command(incident_id: str, root: Root = ROOT, output: Output = Format.TEXT, deadline: Deadline = 3600) -> None:
     """Follow an incident until everyone is told; exits with 1 when that does not come about."""
     services = Services(root)
-    services.incident(incident_id)
+    _wait_until_known(services, incident_id)
     with bars() as progress:
         end = follow(lambda: standing(services, incident_id), progress, deadline)
     if output is Format.JSON:
@@ -91,6 +93,17 @@ def watch_command(incident_id: str, root: Root = ROOT, output: Output = Format.T
             f"{end.entitled:,} adjusted, {end.settled:,} of {end.letters:,} letters settled; "
             f"see `amends reconcile {incident_id}` for who is missing"
         )
+
+
+def _wait_until_known(services: Services, incident_id: str) -> None:
+    """A declaration takes a moment on its way; raises `CommandError` when there is no such incident after it."""
+    until = time.monotonic() + _KNOWN_AFTER_SECONDS
+    while time.monotonic() < until:
+        with suppress(CommandError):
+            services.incident(incident_id)
+            return
+        time.sleep(_FIRST_POLL_SECONDS)
+    services.incident(incident_id)
 
 
 def follow(look: Callable[[], Standing], progress: Progress, deadline_seconds: float) -> Standing:

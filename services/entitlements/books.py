@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from fastapi import FastAPI, HTTPException
 
 from schemas.events import IncidentDeclared
+from schemas.values import plain
 from services.entitlements.domain import PriorGrant
 from services.entitlements.explain import explain
 from services.entitlements.facts import kept, kept_contract
@@ -100,6 +102,11 @@ async def _story(connection: Connection, policies: Policies, incident_id: str, c
     return {
         "considered": considered is not None,
         "exclusion": considered and considered["exclusion"],
-        "grants": [dict(grant) for grant in grants],
+        "grants": [_told(grant) for grant in grants],
         "runs": runs,
     }
+
+
+def _told(grant: Any) -> dict[str, Any]:
+    """A grant's row as JSON can tell it: money with its currency's decimals."""
+    return {k: plain(v, grant["currency"]) if isinstance(v, Decimal) else v for k, v in grant.items()}

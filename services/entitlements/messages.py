@@ -18,7 +18,7 @@ from schemas.events import (
 )
 from schemas.ids import event_id
 from schemas.progress import reports
-from schemas.values import exponent
+from schemas.values import plain
 from services.entitlements.domain import Decision, Grant, Terms
 from services.runtime.envelope import Decoder, Encoder, Record
 
@@ -77,8 +77,7 @@ def _terms(terms: Terms) -> Mapping[str, Any]:
     elif terms.kind == "addon":
         told["ends_on"] = terms.ends_on
     elif terms.amount is not None and terms.currency is not None:
-        decimals = exponent(terms.currency)
-        told["amount"] = {"amount": f"{terms.amount:.{decimals}f}", "currency": terms.currency}
+        told["amount"] = {"amount": plain(terms.amount, terms.currency), "currency": terms.currency}
         if terms.kind == "voucher":
             told |= {
                 "merchant": terms.merchant,
@@ -86,7 +85,7 @@ def _terms(terms: Terms) -> Mapping[str, Any]:
                 "valid_until": terms.valid_until,
             }
             if terms.shipping_cap is not None:
-                told["shipping_cap"] = {"amount": f"{terms.shipping_cap:.{decimals}f}", "currency": terms.currency}
+                told["shipping_cap"] = {"amount": plain(terms.shipping_cap, terms.currency), "currency": terms.currency}
     return told
 
 

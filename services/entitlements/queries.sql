@@ -133,7 +133,7 @@ SELECT revision, run, facts FROM chunk
 WHERE incident_id = $1 AND first_customer <= $2 AND last_customer >= $2 AND done_at IS NOT NULL ORDER BY revision, run;
 
 -- grants_of_customer: What a customer is owed for an incident
-SELECT grant_id::text, entry_id::text, rule, target, choice, kind, days, amount::text, currency, revision, run
+SELECT grant_id::text, entry_id::text, rule, target, choice, kind, days, amount, currency, revision, run
 FROM granted WHERE incident_id = $1 AND customer_id = $2 ORDER BY rule, target;
 
 -- consideration_of_customer: Whether a customer was considered, and why he is owed nothing, if so

@@ -174,9 +174,15 @@ class Trial:
         await until(all_there)
 
     async def follow(self, numbers: int, consumer: Consumer | None = None) -> None:
-        """Let one consumer work until so many parcels are noted and answered."""
-        async with running(consumer or self.consumer()):
-            await self.done(numbers)
+        """Let one consumer work until so many parcels are noted and answered; raises what ends it before."""
+        async with running(consumer or self.consumer()) as task:
+            done = asyncio.ensure_future(self.done(numbers))
+            await asyncio.wait([task, done], return_when=asyncio.FIRST_COMPLETED)
+            if not done.done():
+                done.cancel()
+                task.result()
+                raise AssertionError("the consumer ended without a word")
+            done.result()
 
 
 async def _extent(kafka: str, topic: str) -> dict[int, int]:

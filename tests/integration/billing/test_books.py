@@ -1,0 +1,137 @@
+"""Billing's side of the books, as it is asked for over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from schemas.values import Money
+from services.billing import books
+from services.runtime.database import Pool
+from services.runtime.work import Workbench
+from tests.integration.billing.case import CONTRACTS, EVENTS, SECOND
+from tests.integration.billing.world import granted, hold, read, take
+from tests.unit.billing.builders import CODES, INCIDENT, contract, credit, event, extension, voucher
+
+
+@pytest.fixture
+async def http(pool: Pool) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of billing's routes."""
+    app = FastAPI()
+    books.mount(app, pool)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://billing") as client:
+        yield client
+
+
+@pytest.fixture
+async def settled(workbench: Workbench, pool: Pool) -> None:
+    """The case, applied."""
+    await hold(pool, CONTRACTS)
+    await take(workbench, read(granted(EVENTS)))
+
+
+async def got(http: httpx.AsyncClient, path: str) -> Any:
+    answer = await http.get(path)
+    assert answer.status_code == 200
+    return answer.json()
+
+
+@pytest.mark.usefixtures("settled")
+async def test_the_books_of_an_incident_are_the_sums_of_its_ledger(http: httpx.AsyncClient) -> None:
+    assert await got(http, f"/incidents/{INCIDENT}/books") == {
+        "customers": 6,
+        "applied": 10,
+        "refused": 4,
+        "days": 35,  # 15 + 15 + 5; what was refused does not count
+        "refusals": {"open_ended": 1, "expired": 1, "terminated": 1, "unknown_contract": 1},
+        "liability": {"EUR": "39.94"},  # three vouchers of 5.00, two credits of 12.47
+        "unsound": [],
+        "quarantined": [],
+    }
+
+
+@pytest.mark.usefixtures("settled")
+async def test_each_incident_has_its_own_books(http: httpx.AsyncClient) -> None:
+    told = await got(http, f"/incidents/{SECOND}/books")
+    assert (told["customers"], told["applied"], told["refused"], told["days"]) == (2, 4, 0, 10)
+    assert (told["refusals"], told["liability"]) == ({}, {"EUR": "5.00"})
+
+
+async def test_an_incident_that_nobody_knows_has_empty_books(http: httpx.AsyncClient) -> None:
+    assert await got(http, "/incidents/nothing/books") == {
+        "customers": 0, "applied": 0, "refused": 0, "days": 0, "refusals": {}, "liability": {}, "unsound": [],
+        "quarantined": [],
+    }  # fmt: skip
+
+
+async def test_a_liability_has_its_currencys_own_decimals(workbench: Workbench, http: httpx.AsyncClient) -> None:
+    amounts = [("C-1", "700", "JPY"), ("C-2", "1.250", "KWD"), ("C-3", "0.10", "EUR"), ("C-4", "0.20", "EUR")]
+    events = [
+        event(credit(Money(amount=Decimal(amount), currency=currency), customer), customer_id=customer)
+        for customer, amount, currency in amounts
+    ]
+    await take(workbench, read(granted(events)))
+    told = await got(http, f"/incidents/{INCIDENT}/books")
+    assert told["liability"] == {"EUR": "0.30", "JPY": "700", "KWD": "1.250"}
+
+
+@pytest.mark.usefixtures("settled")
+@pytest.mark.parametrize(
+    ("tampering", "complaint"),
+    [
+        (
+            "UPDATE contract SET extension_days = 0 WHERE contract_id = 'K-1'",
+            "contract K-1: extended by 0 days, its ledger says 22",
+        ),
+        ("DELETE FROM voucher WHERE customer_id = 'C-2'", "2 vouchers, the ledger says 3"),
+        ("DELETE FROM addon WHERE customer_id = 'C-3'", "1 addons, the ledger says 2"),
+        ("DELETE FROM credit WHERE customer_id = 'C-4'", "1 credits, the ledger says 2"),
+        ("DELETE FROM entry WHERE kind = 'voucher' AND customer_id = 'C-2'", "3 vouchers, the ledger says 2"),
+    ],
+)
+async def test_books_that_were_tampered_with_say_where(
+    http: httpx.AsyncClient, pool: Pool, tampering: str, complaint: str
+) -> None:
+    await pool.execute(tampering)
+    assert (await got(http, f"/incidents/{INCIDENT}/books"))["unsound"] == [complaint]
+
+
+@pytest.mark.usefixtures("settled")
+async def test_a_customers_part_tells_entries_and_vouchers_without_their_codes(http: httpx.AsyncClient) -> None:
+    told = await got(http, f"/incidents/{INCIDENT}/customers/C-1")
+    assert [(e["rule"], e["outcome"], e["contract_id"]) for e in told["entries"]] == [
+        ("business-mail", "applied", "K-2"),
+        ("extra-days", "applied", "K-1"),
+        ("photo-voucher", "applied", None),
+    ]
+    assert (told["entries"][1]["ends_on_before"], told["entries"][1]["ends_on_after"]) == ("2012-03-01", "2012-03-16")
+    (mine,) = told["vouchers"]
+    assert (mine["voucher_id"], mine["valid_until"]) == (voucher("C-1").grant_id, "2012-05-13")
+    assert Decimal(mine["amount"]) == Decimal(5)
+    code = CODES.code(voucher("C-1").grant_id)
+    assert code not in str(told)
+    assert code.replace("-", "") not in str(told)
+
+
+@pytest.mark.usefixtures("settled")
+async def test_the_census_counts_every_customer_and_entry_once(http: httpx.AsyncClient) -> None:
+    buckets = await got(http, f"/census/{INCIDENT}/buckets")
+    assert (sum(b["members"] for b in buckets), sum(b["items"] for b in buckets)) == (6, 14)
+
+
+async def test_a_quarantined_entitlement_names_its_customer(
+    workbench: Workbench, pool: Pool, http: httpx.AsyncClient
+) -> None:
+    await hold(pool, [contract()])
+    await take(workbench, read(granted([event(extension())])))
+    await pool.execute(
+        "INSERT INTO quarantine (topic, partition, record_offset, cluster, key, value, headers, reason)"
+        " VALUES ('amends.entitlements.v1', 0, 7, 'x', 'C-9', '{', ''::bytea, 'not JSON'),"
+        " ('amends.other.v1', 0, 7, 'x', 'C-8', '{', ''::bytea, 'not JSON')"
+    )
+    assert (await got(http, f"/incidents/{INCIDENT}/books"))["quarantined"] == ["C-9"]
