@@ -7,8 +7,9 @@ is missed because an event was still on its way. A chunk is one transaction: cla
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import structlog
 
@@ -55,21 +56,28 @@ class Planner:
                 await self._set_barrier(run)
                 waits = True
             elif row["state"] == "waiting":
-                barrier = {int(partition): end for partition, end in row["barrier"].items()}
-                waits = not await self._start(run, barrier) or waits
+                waits = not await self._start(run, row["barrier"]) or waits
             else:
                 await self._finish(run)
         return waits
 
     async def _set_barrier(self, run: Run) -> None:
+        cluster = await broker.cluster_id(self._kafka)
         ends = await broker.end_offsets(self._kafka, topics.CONTRACTS)
-        barrier = {str(partition): end for partition, end in ends.items()}
+        barrier = {"cluster": cluster, "ends": {str(partition): end for partition, end in ends.items()}}
         await self._pool.execute(SQL["set_barrier"], run.incident_id, run.revision, run.run, barrier)
 
-    async def _start(self, run: Run, barrier: dict[int, int]) -> bool:
-        """Cut the run once the barrier is reached; returns whether it was."""
+    async def _start(self, run: Run, barrier: Mapping[str, Any]) -> bool:
+        """Cut the run once the barrier is reached; returns whether it was.
+
+        A barrier in a log that was lost would never be: it is set anew.
+        """
+        ends = {int(partition): end for partition, end in barrier["ends"].items()}
         async with self._pool.acquire() as connection:
-            if not await positions.reached(connection, topics.CONTRACTS, barrier):
+            if await positions.is_another_log(connection, topics.CONTRACTS, barrier["cluster"]):
+                await self._set_barrier(run)
+                return False
+            if not await positions.reached(connection, topics.CONTRACTS, ends):
                 return False
         customers = await self._workbench.run(partial(self._cut, run))
         if customers is not None:

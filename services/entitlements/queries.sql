@@ -41,7 +41,7 @@ SELECT incident_id, revision, run, state, barrier FROM plan WHERE state <> 'done
 
 -- set_barrier: From where on the plan may be cut
 UPDATE plan SET state = 'waiting', barrier = $4
-WHERE incident_id = $1 AND revision = $2 AND run = $3 AND state = 'declared';
+WHERE incident_id = $1 AND revision = $2 AND run = $3 AND state IN ('declared', 'waiting');
 
 -- start_plan: The plan is being cut; no row when somebody else has done so
 UPDATE plan SET state = 'running' WHERE incident_id = $1 AND revision = $2 AND run = $3 AND state = 'waiting'

@@ -28,11 +28,15 @@ class Addressed(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """What an attempt made of a letter: its state, how long to wait if it is tried again, and the reason."""
+    """What an attempt made of a letter: its state, how long to wait if it is tried again, and the reason.
+
+    `tried` is false if it was no attempt at all: it is not counted.
+    """
 
     state: State
     wait: timedelta | None
     note: str
+    tried: bool = True
 
 
 class Mark(StrEnum):
@@ -57,7 +61,7 @@ def settle(result: Result, attempts: int, attempts_at_most: int = ATTEMPTS_AT_MO
     """What an attempt makes of a letter; `attempts` counts this one too.
 
     A deferred letter is pending again after a wait that doubles (5 s, 10 s, … 30 min), and failed after the last
-    attempt; a relay that could not be reached never fails it. A letter in doubt stays so: it is never sent again by
+    attempt; that a relay could not be reached is no attempt. A letter in doubt stays so: it is never sent again by
     itself.
     """
     match result:
@@ -69,8 +73,8 @@ def settle(result: Result, attempts: int, attempts_at_most: int = ATTEMPTS_AT_MO
             return Settled(State.IN_DOUBT, None, reason)
         case Deferred(reason, tried) if tried and attempts >= attempts_at_most:
             return Settled(State.FAILED, None, f"gave up after {attempts} attempts: {reason}")
-        case Deferred(reason):
-            return Settled(State.PENDING, wait_after(attempts), reason)
+        case Deferred(reason, tried):
+            return Settled(State.PENDING, wait_after(attempts), reason, tried)
         case _:
             assert_never(result)
 

@@ -12,6 +12,7 @@ import fcntl
 import os
 import re
 from collections.abc import Iterable
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from uuid import UUID
@@ -29,6 +30,10 @@ _WORKER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 class JournalError(Exception):
     """The journal is held by another process, or does not read as one."""
+
+
+class DamagedJournalError(JournalError):
+    """The file does not read as a journal: nothing that it says can be believed."""
 
 
 class Journal:
@@ -59,7 +64,7 @@ class Journal:
 
         A new journal, or one of another boot, reads as None until the first `forget` or `started`: store what was
         recovered, then forget, then send. A torn last record is cut off, so that the next one stands where a reader
-        looks for it. Raises JournalError if another process has it open or it is damaged.
+        looks for it. Raises JournalError if another process has it open, DamagedJournalError if it is damaged.
         """
         folder.mkdir(parents=True, exist_ok=True)
         path = cls.file(folder, worker_id)
@@ -81,10 +86,28 @@ class Journal:
         return cls(path, descriptor, marks)
 
     @staticmethod
+    def set_aside(folder: Path, worker_id: str) -> Path:
+        """Move a damaged journal out of the way, kept for whoever wants to look at it; returns where it is now.
+
+        Raises JournalError if another process has it open.
+        """
+        path = Journal.file(folder, worker_id)
+        kept = next(at for n in count(1) if not (at := path.with_suffix(f".damaged-{n}")).exists())
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.rename(kept)
+        except BlockingIOError as held:
+            raise JournalError(f"{path} is held by another process: is this worker already running?") from held
+        finally:
+            os.close(descriptor)
+        return kept
+
+    @staticmethod
     def read(path: Path) -> dict[UUID, Mark] | None:
         """The last mark of each letter; None if there is no journal, or one that may have lost its end.
 
-        Raises JournalError if it is damaged.
+        Raises DamagedJournalError if it is damaged.
         """
         try:
             records = _records(path)
@@ -212,6 +235,6 @@ def _records(path: Path) -> dict[bytes, bytes] | None:
     for start in range(RECORD_OCTETS, len(content) - RECORD_OCTETS + 1, RECORD_OCTETS):
         mark = content[start + 16 : start + RECORD_OCTETS]
         if mark[0] not in _MARKS:
-            raise JournalError(f"{path} is damaged at octet {start + 16}: {mark!r} is no mark")
+            raise DamagedJournalError(f"{path} is damaged at octet {start + 16}: {mark!r} is no mark")
         marks[content[start : start + 16]] = mark
     return marks

@@ -8,6 +8,9 @@ WHERE (recipient.name, recipient.email, recipient.locale)
 -- recipients: Profiles by customer
 SELECT customer_id, name, email, locale FROM recipient WHERE customer_id = ANY($1::text[]);
 
+-- forget_replies: A relay's reply may repeat the address that it refused
+UPDATE letter SET note = NULL WHERE customer_id = ANY($1::text[]) AND note IS NOT NULL;
+
 -- save_incident: Take over a declaration; the first telling of a revision stays, an older one changes nothing
 INSERT INTO incident (incident_id, revision, title, starts_at, ends_at) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (incident_id) DO UPDATE SET
@@ -68,10 +71,10 @@ SELECT letter_id, attempts FROM letter WHERE state = 'sending' AND claimed_at < 
 
 -- settle_letters: What became of letters in hand; one that is in other hands by now does not come back
 UPDATE letter SET
-    state = new.state, note = new.note, claimed_by = NULL, claimed_at = NULL, attempts = letter.attempts + 1,
+    state = new.state, note = new.note, claimed_by = NULL, claimed_at = NULL, attempts = letter.attempts + new.tried::integer,
     due_at = CASE WHEN new.wait IS NULL THEN due_at ELSE now() + new.wait END,
     settled_at = CASE WHEN new.wait IS NULL THEN now() END
-FROM unnest($1::uuid[], $2::text[], $3::interval[], $4::text[]) AS new(letter_id, state, wait, note)
+FROM unnest($1::uuid[], $2::text[], $3::interval[], $4::text[], $5::boolean[]) AS new(letter_id, state, wait, note, tried)
 WHERE letter.letter_id = new.letter_id AND letter.state = 'sending'
 RETURNING letter.letter_id::text, letter.incident_id, letter.customer_id, letter.kind, letter.state;
 

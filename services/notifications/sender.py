@@ -74,7 +74,7 @@ class Sender:
         try:
             async with asyncio.TaskGroup() as stages:
                 stages.create_task(self._write(written, stop))
-                stages.create_task(self._send(written, answered))
+                stages.create_task(self._send(written, answered, stop))
                 stages.create_task(self._settle(answered))
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from None
@@ -121,11 +121,12 @@ class Sender:
     async def _claim(self, transaction: Transaction) -> list[Claimed]:
         store = Store(transaction.connection)
         claimed = await store.claim(self._worker, self._at_most)
-        for incident_id in {letter.incident_id for letter in claimed} - self._writers.keys():
+        if len(self._writers) > _KNOWN_INCIDENTS:
+            self._writers.clear()
+        for incident_id in {letter.incident_id for letter in claimed}:
             incident = await store.incident(incident_id)
-            if incident is not None:
-                if len(self._writers) >= _KNOWN_INCIDENTS:
-                    self._writers.clear()
+            known = self._writers.get(incident_id)
+            if incident is not None and (known is None or known.incident != incident):  # it may have been amended
                 self._writers[incident_id] = Writer(self._head, incident, self._language)
         return claimed
 
@@ -148,10 +149,13 @@ class Sender:
                 handful.mails.append(Mail(letter.letter_id, self._head.sender, address, octets))
         return handful
 
-    async def _send(self, written: _Line, answered: _Line) -> None:
-        """Hand the letters to the relay; while it cannot be reached nothing is tried in haste."""
+    async def _send(self, written: _Line, answered: _Line, stop: asyncio.Event) -> None:
+        """Hand the letters to the relay; while it cannot be reached nothing is tried in haste, nor at the end."""
         pause = 0.0
         while (handful := await written.get()) is not None:
+            if pause and stop.is_set():
+                handful.settled += [(mail.letter_id, _PUT_BACK) for mail in handful.mails]
+                handful.mails.clear()
             reached = not handful.mails
             async with aclosing(self._mailer.send(handful.mails)) as batches:
                 async for batch in batches:
@@ -163,7 +167,7 @@ class Sender:
             pause = 0.0 if reached else min(max(_FIRST_PAUSE_SECONDS, pause * 2), _LONGEST_PAUSE_SECONDS)
             if pause:
                 log.warning("the relay cannot be reached", next_try_seconds=pause)
-                await asyncio.sleep(pause)
+                await wait(stop, pause)
         await answered.put(None)
 
     async def _settle(self, answered: _Line) -> None:
@@ -193,6 +197,8 @@ _Line: TypeAlias = "asyncio.Queue[_Handful | None]"
 """Handfuls from one stage to the next; None is the end."""
 
 _RECOVERED = {
-    state: Settled(state, timedelta(0) if state is State.PENDING else None, f"{state}: known from the journal")
-    for state in (State.PENDING, State.SENT, State.IN_DOUBT)
+    State.PENDING: Settled(State.PENDING, timedelta(0), "pending: known from the journal", tried=False),
+    State.SENT: Settled(State.SENT, None, "sent: known from the journal"),
+    State.IN_DOUBT: Settled(State.IN_DOUBT, None, "in_doubt: known from the journal"),
 }
+_PUT_BACK = Settled(State.PENDING, timedelta(0), "not tried: the sender was stopped", tried=False)

@@ -84,6 +84,7 @@ class Store:
         if customer_ids:
             nothing = [None] * len(customer_ids)
             await self._connection.execute(SQL["save_recipients"], customer_ids, nothing, nothing, nothing)
+            await self._connection.execute(SQL["forget_replies"], customer_ids)
 
     async def recipients(self, customer_ids: Iterable[str]) -> dict[str, Recipient]:
         """The profiles that are known, by customer."""
@@ -175,5 +176,6 @@ class Store:
             [settled.state.value for _, settled in results],
             [settled.wait for _, settled in results],
             [settled.note[:500] for _, settled in results],
+            [settled.tried for _, settled in results],
         )
         return [SettledLetter(*row) for row in rows if row["state"] != State.PENDING]

@@ -7,6 +7,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import UnknownTopicOrPartitionError
 
 from services.runtime.errors import Transient
 
@@ -36,6 +37,8 @@ async def end_offsets(kafka: str, topic: str) -> dict[int, int]:
         consumer.pause(*partitions)
         ends = await consumer.end_offsets(partitions)
         return {tp.partition: end for tp, end in ends.items()}
+    except UnknownTopicOrPartitionError as error:
+        raise Transient(f"the topic {topic} does not exist") from error
     finally:
         await consumer.stop()
 

@@ -86,6 +86,11 @@ async def reached(connection: Connection, topic: str, ends: Mapping[int, int]) -
     return all(standing.get(partition, 0) >= end for partition, end in ends.items())
 
 
+async def is_another_log(connection: Connection, topic: str, cluster: str) -> bool:
+    """Whether the topic is read by now in another cluster than this one: its offsets are of another life."""
+    return bool(await connection.fetchval(SQL["other_clusters"], topic, cluster))
+
+
 async def claim(connection: Connection, cluster: str, steps: Mapping[Partition, Step]) -> None:
     """Move the positions, all or none; raises `Conflict` when one of them is not where we thought."""
     moved = await connection.fetch(

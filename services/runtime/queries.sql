@@ -4,6 +4,9 @@ SELECT partition, next, cluster FROM position WHERE topic = $1 AND partition = A
 -- all_positions: Where this service stands everywhere
 SELECT topic, partition, next FROM position ORDER BY topic, partition;
 
+-- other_clusters: Whether a topic is read in another cluster
+SELECT EXISTS (SELECT FROM position WHERE topic = $1 AND cluster <> $2);
+
 -- begin_position: Start to follow a partition, unless somebody has already
 INSERT INTO position (topic, partition, next, cluster) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING;
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import json
 import mailbox
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +21,7 @@ from uuid import uuid4
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 _SECONDS = 60.0
+_MESSAGE_ID = re.compile(rb"^Message-ID: <([^@>]+)@", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +163,11 @@ def letters(path: Path) -> list[Received]:
         return [_letter(message) for message in box]
     finally:
         box.close()
+
+
+def letter_ids(path: Path) -> Counter[str]:
+    """How often each letter is in the mbox, by its Message-ID; quicker than reading them."""
+    return Counter(found.decode() for found in _MESSAGE_ID.findall(path.read_bytes()))
 
 
 def _letter(message: Message) -> Received:

@@ -33,7 +33,7 @@ CREATE TABLE plan (
     revision integer NOT NULL,
     run integer NOT NULL,
     state text NOT NULL DEFAULT 'declared' CHECK (state IN ('declared', 'waiting', 'running', 'done')),
-    barrier jsonb, -- {partition: end offset}
+    barrier jsonb, -- {"cluster": …, "ends": {partition: end offset}}
     customers bigint NOT NULL DEFAULT 0,
     made_at timestamptz NOT NULL DEFAULT now(),
     done_at timestamptz,

@@ -63,7 +63,7 @@ class Held:
         second = asyncio.create_task(take(other, read(granted(theirs), partition)))
         await until_somebody_waits(other.pool)
         self._let_go.set()
-        return await asyncio.gather(first, second, return_exceptions=True)
+        return list(await asyncio.gather(first, second, return_exceptions=True))
 
 
 async def test_two_incidents_at_once_over_the_same_contracts_are_both_counted(workbench: Workbench, pool: Pool) -> None:
