@@ -19,6 +19,6 @@ if __name__ == "__main__":
             MIGRATIONS,
             app.serve,
             jobs={"import-contracts": imports.contracts},
-            told=(CsvErrors, OSError),
+            told=(CsvErrors, imports.LostEndsError, OSError),
         )
     )

@@ -22,18 +22,25 @@ from services.billing.settings import Settings
 from services.billing.store import SQL, Store
 from services.runtime import outbox, service
 from services.runtime.database import Connection
+from services.runtime.errors import AmendsError
 
 _BLOCK = 5_000
 
 
+class LostEndsError(AmendsError):
+    """The file takes the end from contracts that were extended: days without an end to add them to."""
+
+
 async def contracts(settings: Settings, file: str) -> None:
-    """Import a contracts.csv; raises `CsvErrors` for a bad file, which then has changed nothing."""
+    """Import a contracts.csv; raises `CsvErrors` or `LostEndsError` for a bad file, which then has changed nothing."""
     async with service.parts("billing-import", settings) as parts:
         async with parts.pool.acquire() as connection, connection.transaction():
             await connection.execute(SQL["stage"])
             await connection.execute(SQL["stage_merged"])
             rows = _told("read", _staged(read_contracts(Path(file))))
             await connection.copy_records_to_table("staged", records=rows, timeout=settings.patience_seconds)
+            if lost := await connection.fetch(SQL["lost_ends"], timeout=settings.patience_seconds):
+                raise LostEndsError("\n".join(_lost_end(Path(file).name, *row) for row in lost))
             await connection.execute(SQL["merge"], timeout=settings.patience_seconds)
             changed = 0
             async for block in _blocks(connection):
@@ -43,6 +50,10 @@ async def contracts(settings: Settings, file: str) -> None:
                 _tell("compared", changed)
         await parts.relay.flush()
         _tell("published", changed)
+
+
+def _lost_end(file: str, contract_id: str, days: int) -> str:
+    return f"{file}: contract {contract_id} has no ends_on, and was extended by {days} days: write its end"
 
 
 def _staged(read: Iterable[ContractChanged]) -> Iterator[tuple[Any, ...]]:

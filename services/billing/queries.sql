@@ -11,13 +11,18 @@ FROM contract WHERE contract_id = ANY($1::text[]) ORDER BY contract_id FOR UPDAT
 SELECT contract_id, addon_id::text, product, starts_on, ends_on FROM addon
 WHERE contract_id = ANY($1::text[]) ORDER BY addon_id;
 
+-- new_entry: Where a batch's entries land before they are written
+CREATE TEMPORARY TABLE IF NOT EXISTS new_entry AS
+SELECT incident_id, customer_id, entry_id, grant_id, revision, rule, kind, outcome, reason, contract_id, product, days,
+       ends_on_before, ends_on_after, amount, currency
+FROM entry WITH NO DATA;
+TRUNCATE new_entry;
+
 -- record_entries: Write entries to the ledger; only one that was not there moves its contract's end
 WITH recorded AS (
     INSERT INTO entry (incident_id, customer_id, entry_id, grant_id, revision, rule, kind, outcome, reason,
                        contract_id, product, days, ends_on_before, ends_on_after, amount, currency)
-    SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::integer[], $6::text[], $7::text[],
-                         $8::text[], $9::text[], $10::text[], $11::text[], $12::integer[], $13::date[], $14::date[],
-                         $15::numeric[], $16::text[])
+    SELECT * FROM new_entry
     ON CONFLICT (incident_id, customer_id, entry_id) DO NOTHING
     RETURNING kind, outcome, contract_id, days
 ), moved AS (
@@ -29,22 +34,35 @@ WITH recorded AS (
 )
 SELECT count(*) FROM recorded;
 
+-- new_addon: Where a batch's add-ons land before they are issued
+CREATE TEMPORARY TABLE IF NOT EXISTS new_addon AS
+SELECT addon_id, entry_id, incident_id, customer_id, contract_id, product, starts_on, ends_on FROM addon WITH NO DATA;
+TRUNCATE new_addon;
+
 -- issue_addons: Put complimentary add-ons on contracts, once each
 INSERT INTO addon (addon_id, entry_id, incident_id, customer_id, contract_id, product, starts_on, ends_on)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::date[], $8::date[])
-ON CONFLICT (addon_id) DO NOTHING;
+SELECT * FROM new_addon ON CONFLICT (addon_id) DO NOTHING;
+
+-- new_voucher: Where a batch's vouchers land before they are issued
+CREATE TEMPORARY TABLE IF NOT EXISTS new_voucher AS
+SELECT voucher_id, entry_id, incident_id, customer_id, amount, currency, merchant, shipping_cap, handling_covered,
+       valid_until, code_hash
+FROM voucher WITH NO DATA;
+TRUNCATE new_voucher;
 
 -- issue_vouchers: Issue vouchers, once each
 INSERT INTO voucher (voucher_id, entry_id, incident_id, customer_id, amount, currency, merchant, shipping_cap,
                      handling_covered, valid_until, code_hash)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::numeric[], $6::text[], $7::text[],
-                     $8::numeric[], $9::boolean[], $10::date[], $11::bytea[])
-ON CONFLICT (voucher_id) DO NOTHING;
+SELECT * FROM new_voucher ON CONFLICT (voucher_id) DO NOTHING;
+
+-- new_credit: Where a batch's credits land before they are booked
+CREATE TEMPORARY TABLE IF NOT EXISTS new_credit AS
+SELECT credit_id, incident_id, customer_id, amount, currency FROM credit WITH NO DATA;
+TRUNCATE new_credit;
 
 -- book_credits: Book credits, once each
 INSERT INTO credit (credit_id, incident_id, customer_id, amount, currency)
-SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::numeric[], $5::text[])
-ON CONFLICT (credit_id) DO NOTHING;
+SELECT * FROM new_credit ON CONFLICT (credit_id) DO NOTHING;
 
 -- redeem_voucher: Redeem a voucher by its code's hash; no row when there is none, it has been used, or it is too late
 UPDATE voucher SET redeemed_at = $2
@@ -102,6 +120,10 @@ CREATE TEMPORARY TABLE staged (
 
 -- stage_merged: Which contracts the import has changed
 CREATE TEMPORARY TABLE merged (contract_id text PRIMARY KEY) ON COMMIT DROP;
+
+-- lost_ends: Contracts that the import would make open-ended, and whose end has been extended (there must be none)
+SELECT contract_id, extension_days FROM staged JOIN contract USING (contract_id)
+WHERE staged.ends_on IS NULL AND extension_days > 0 ORDER BY contract_id LIMIT 20;
 
 -- merge: Take over what the import changes of the agreed terms; what remedies have added stays added
 WITH changed AS (

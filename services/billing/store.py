@@ -9,7 +9,7 @@ from typing import Any
 
 from schemas.events import EntitlementGranted
 from services.billing.domain import Addon, Contract, Entry, Voucher
-from services.runtime.database import Connection, columns, queries
+from services.runtime.database import Connection, columns, queries, stage
 from services.runtime.errors import Conflict
 
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -46,16 +46,20 @@ class Store:
 
     async def record(self, entries: Sequence[Entry]) -> None:
         """Write entries and all that they put into the world; raises `Conflict` when one was written meanwhile."""
-        written = await self._connection.fetchval(SQL["record_entries"], *columns(map(_entry, entries)))
+        await stage(self._connection, "new_entry", SQL["new_entry"], map(_entry, entries))
+        written = await self._connection.fetchval(SQL["record_entries"])
         if written != len(entries):
             raise Conflict(f"{len(entries) - written} of {len(entries)} entries were written by somebody else")
-        await self._many("issue_addons", [_addon(entry) for entry in entries if isinstance(entry.issued, Addon)])
-        await self._many("issue_vouchers", [_voucher(entry) for entry in entries if isinstance(entry.issued, Voucher)])
-        await self._many("book_credits", [_credit(entry) for entry in entries if entry.kind == "credit"])
+        await self._issue("new_addon", "issue_addons", [_addon(e) for e in entries if isinstance(e.issued, Addon)])
+        await self._issue(
+            "new_voucher", "issue_vouchers", [_voucher(e) for e in entries if isinstance(e.issued, Voucher)]
+        )
+        await self._issue("new_credit", "book_credits", [_credit(e) for e in entries if e.kind == "credit"])
 
-    async def _many(self, query: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    async def _issue(self, table: str, query: str, rows: Sequence[tuple[Any, ...]]) -> None:
         if rows:
-            await self._connection.execute(SQL[query], *columns(rows))
+            await stage(self._connection, table, SQL[table], rows)
+            await self._connection.execute(SQL[query])
 
 
 def _entry(entry: Entry) -> tuple[Any, ...]:

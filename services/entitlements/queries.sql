@@ -1,12 +1,14 @@
+-- told_contract: Where a batch's contracts land before they are compared
+CREATE TEMPORARY TABLE IF NOT EXISTS told_contract AS
+SELECT contract_id, customer_id, family, product, site, starts_on, ends_on, terminated_on, monthly_fee, currency, addons,
+       attributes, complimentary, version
+FROM contract WITH NO DATA;
+TRUNCATE told_contract;
+
 -- save_contracts: Take over contracts as billing tells them; of two tellings the one with the higher version stays
 INSERT INTO contract (contract_id, customer_id, family, product, site, starts_on, ends_on, terminated_on, monthly_fee,
                       currency, addons, attributes, complimentary, version)
-SELECT contract_id, customer_id, family, product, site, starts_on, ends_on, terminated_on, monthly_fee, currency,
-       string_to_array(addons, ' '), attributes, complimentary::jsonb, version
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::date[], $7::date[], $8::date[],
-            $9::numeric[], $10::text[], $11::text[], $12::jsonb[], $13::text[], $14::integer[])
-    AS told(contract_id, customer_id, family, product, site, starts_on, ends_on, terminated_on, monthly_fee, currency,
-            addons, attributes, complimentary, version)
+SELECT * FROM told_contract
 ON CONFLICT (contract_id) DO UPDATE SET
     customer_id = excluded.customer_id, family = excluded.family, product = excluded.product, site = excluded.site,
     starts_on = excluded.starts_on, ends_on = excluded.ends_on, terminated_on = excluded.terminated_on,
@@ -94,15 +96,20 @@ SELECT $1, * FROM unnest($2::text[], $3::text[])
 ON CONFLICT (incident_id, customer_id) DO UPDATE SET exclusion = excluded.exclusion
 WHERE consideration.exclusion IS DISTINCT FROM excluded.exclusion;
 
--- grant: Write what is owed; a grant that is there already does not come back
-INSERT INTO granted (incident_id, customer_id, rule, target, grant_id, entry_id, revision, run, choice, kind, days, amount,
-                     currency)
-SELECT $1, customer_id, rule, target, grant_id, entry_id, $2, $3, choice, kind, days, amount, currency
-FROM unnest($4::text[], $5::text[], $6::text[], $7::uuid[], $8::uuid[], $9::text[], $10::text[], $11::integer[],
-            $12::numeric[], $13::text[])
-    AS owed(customer_id, rule, target, grant_id, entry_id, choice, kind, days, amount, currency)
-ON CONFLICT (incident_id, customer_id, rule, target) DO NOTHING
-RETURNING 1;
+-- new_grant: Where a chunk's grants land before they are written
+CREATE TEMPORARY TABLE IF NOT EXISTS new_grant AS
+SELECT customer_id, rule, target, grant_id, entry_id, choice, kind, days, amount, currency FROM granted WITH NO DATA;
+TRUNCATE new_grant;
+
+-- grant: Write what is owed; a grant that is there already does not count
+WITH written AS (
+    INSERT INTO granted (incident_id, customer_id, rule, target, grant_id, entry_id, revision, run, choice, kind, days,
+                         amount, currency)
+    SELECT $1, customer_id, rule, target, grant_id, entry_id, $2, $3, choice, kind, days, amount, currency FROM new_grant
+    ON CONFLICT (incident_id, customer_id, rule, target) DO NOTHING
+    RETURNING 1
+)
+SELECT count(*) FROM written;
 
 -- finish_chunk: The chunk is done, with the facts that it was decided with
 UPDATE chunk SET done_at = now(), facts = $5 WHERE incident_id = $1 AND revision = $2 AND run = $3 AND chunk = $4;

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from schemas.events import ContractChanged, IncidentDeclared, Scope
 from services.entitlements.domain import Decision, Grant, PriorGrant
-from services.runtime.database import Connection, columns, queries
+from services.runtime.database import Connection, columns, queries, stage
 from services.runtime.errors import Conflict
 
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -53,7 +51,8 @@ class Store:
             if known is None or known.version <= contract.version:
                 latest[contract.contract_id] = contract
         if latest:
-            await self._connection.execute(SQL["save_contracts"], *columns(map(_told, latest.values())))
+            await stage(self._connection, "told_contract", SQL["told_contract"], map(_told, latest.values()))
+            await self._connection.execute(SQL["save_contracts"])
 
     async def remove_contracts(self, contract_ids: Sequence[str]) -> None:
         """Forget contracts that are gone."""
@@ -119,9 +118,10 @@ class Store:
         owed = [_granted(decision.customer_id, grant) for decision in decisions for grant in decision.grants]
         if not owed:
             return
-        written = await self._connection.fetch(SQL["grant"], *_identity(run), *columns(owed))
-        if len(written) != len(owed):
-            raise Conflict(f"{len(owed) - len(written)} grants of chunk {chunk.number} were written by somebody else")
+        await stage(self._connection, "new_grant", SQL["new_grant"], owed)
+        written = await self._connection.fetchval(SQL["grant"], *_identity(run))
+        if written != len(owed):
+            raise Conflict(f"{len(owed) - written} grants of chunk {chunk.number} were written by somebody else")
 
     async def finish(self, chunk: Chunk, facts: bytes) -> None:
         """The chunk is done; `facts` is what it was decided with."""
@@ -149,18 +149,11 @@ def _told(contract: ContractChanged) -> tuple[Any, ...]:
         contract.terminated_on,
         fee and fee.amount,
         fee and fee.currency,
-        " ".join(contract.addons),
+        contract.addons,
         contract.attributes,
-        _gifts(contract),
+        [(gift.product, gift.starts_on, gift.ends_on) for gift in contract.complimentary],
         contract.version,
     )
-
-
-def _gifts(contract: ContractChanged) -> str:
-    """A contract's complimentary add-ons as JSON: a list within an array parameter would be taken for a dimension."""
-    if not contract.complimentary:
-        return "[]"
-    return orjson.dumps([(gift.product, gift.starts_on, gift.ends_on) for gift in contract.complimentary]).decode()
 
 
 def _granted(customer_id: str, grant: Grant) -> tuple[Any, ...]:

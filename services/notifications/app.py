@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
+
+import structlog
 
 from schemas import topics
 from services.notifications import books, handlers, messages
 from services.notifications.addresses import usable
 from services.notifications.domain import Letterhead
-from services.notifications.journal import Journal
+from services.notifications.journal import DamagedJournalError, Journal
 from services.notifications.letters import seven_bit
 from services.notifications.mailer import Mailer
 from services.notifications.relay import Deadlines, Relay
@@ -17,6 +20,8 @@ from services.notifications.settings import Settings
 from services.runtime import http, service
 from services.runtime.consumer import Route
 
+log = structlog.get_logger()
+
 NAME = "notifications"
 
 
@@ -24,7 +29,7 @@ async def serve(settings: Settings) -> None:
     """Run the service until it is told to stop; raises `JournalError` while another worker has its journal."""
     worker = f"w{settings.worker}"
     head = _letterhead(settings)
-    with Journal.open(settings.state, worker) as journal:
+    with _journal(settings.state, worker) as journal:
         async with service.parts(NAME, settings) as parts, _mailer(settings, journal) as mailer:
             consumer = parts.consumer(
                 {
@@ -55,6 +60,16 @@ async def serve(settings: Settings) -> None:
                     parts.persistent(parts.relay.sweep),
                 ],
             )
+
+
+def _journal(folder: Path, worker: str) -> Journal:
+    """The worker's journal. A damaged one is moved aside: without it, all letters in hand will be in doubt."""
+    try:
+        return Journal.open(folder, worker)
+    except DamagedJournalError as damage:
+        kept = Journal.set_aside(folder, worker)
+        log.error("the journal is damaged: letters in hand are in doubt", damage=str(damage), kept=str(kept))
+        return Journal.open(folder, worker)
 
 
 def _letterhead(settings: Settings) -> Letterhead:

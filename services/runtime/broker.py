@@ -14,6 +14,9 @@ from services.runtime.errors import Transient
 _SESSION_MS, _HEARTBEAT_MS = 6_000, 2_000
 _FETCH_BYTES_PER_PARTITION = 2 << 20
 _REQUEST_MS = 10_000
+_METADATA_MS = (
+    15_000  # a topic that is made (anew) while we run is found so soon; the client's own five minutes are long
+)
 
 
 async def cluster_id(kafka: str) -> str:
@@ -55,6 +58,7 @@ async def join(kafka: str, group: str, topics: Sequence[str], on_change: Callabl
         auto_offset_reset="none",
         session_timeout_ms=_SESSION_MS,
         heartbeat_interval_ms=_HEARTBEAT_MS,
+        metadata_max_age_ms=_METADATA_MS,
         max_partition_fetch_bytes=_FETCH_BYTES_PER_PARTITION,
     )
     consumer.subscribe(topics, listener=_Listener(on_change))

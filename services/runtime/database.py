@@ -46,6 +46,16 @@ def columns(rows: Iterable[Sequence[Any]]) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)]
 
 
+async def stage(connection: Connection, table: str, made_by: str, rows: Iterable[Sequence[Any]]) -> None:
+    """Lay rows down in a temporary table of this session, in place of what lay there; a statement takes them from it.
+
+    `made_by` makes the table if it is missing and empties it. By COPY a row costs a quarter of what it costs as an
+    element of sixteen array parameters.
+    """
+    await connection.execute(made_by)
+    await connection.copy_records_to_table(table, records=rows)
+
+
 async def _prepare(connection: Connection) -> None:
     """JSON columns hold what orjson reads and writes."""
     await connection.set_type_codec(

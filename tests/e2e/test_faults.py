@@ -33,32 +33,33 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         local.down(folder / ".amends")
 
 
-def _in_the_middle(world: World, incident_id: str, service: str) -> None:
-    """Declare, and wait until this service has begun and cannot have ended."""
+def _in_the_middle(world: World, incident_id: str, service: str) -> Expected:
+    """Declare, and wait until this service has begun; returns what the incident must come to all the same."""
     counts = {"entitlements": "considered", "billing": "answers", "notifications": "letters"}
     before = world.stack.mailbox.stat().st_size
     world.declare(another(incident_id))
+    expected = world.expect(another(incident_id))
     if service == "notifications":
         world.until(lambda: world.stack.mailbox.stat().st_size > before, "the first letters have come")
     else:
         world.until(lambda: world.tally(service, incident_id).get(counts[service], 0) > 0, f"{service} has begun")
+    return expected
 
 
-def _seen_through(world: World, incident_id: str, *, in_doubt_at_most: int = 0) -> Expected:
+def _seen_through(world: World, expected: Expected, *, in_doubt_at_most: int = 0) -> None:
     """Watch it to its end; then everything must be as if nothing had happened, but for so many letters in doubt."""
-    world.watch(incident_id)
-    expected = world.expect(another(incident_id))
-    wanted, books = expected.books(), world.books(incident_id)
+    world.watch(expected.incident_id)
+    wanted, books = expected.books(), world.books(expected.incident_id)
     in_doubt = books["letters"]["details"]["in_doubt"]
     assert in_doubt <= in_doubt_at_most
     wanted["letters"]["details"] |= {"in_doubt": in_doubt, "sent": wanted["letters"]["details"]["sent"] - in_doubt}
     assert {name: value for name, value in books.items() if name in wanted} == wanted
-    _nothing_twice(world, incident_id, expected)
-    return expected
+    _nothing_twice(world, expected)
 
 
-def _nothing_twice(world: World, incident_id: str, expected: Expected) -> None:
+def _nothing_twice(world: World, expected: Expected) -> None:
     """The topics and the mailbox say what the promise says: once each, whatever was published again."""
+    incident_id = expected.incident_id
     records = world.read("amends.entitlements.v1", "amends.adjustments.v1", "amends.contracts.v1", "amends.letters.v1")
     entitled = {customer: owed for customer, owed in expected.customers.items() if owed.exclusion is None}
     assert granted(records["amends.entitlements.v1"], incident_id) == {c: o.granted() for c, o in entitled.items()}
@@ -76,43 +77,33 @@ def _nothing_twice(world: World, incident_id: str, expected: Expected) -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_that_is_killed_goes_on_where_it_was(world: World, service: str) -> None:
-    _in_the_middle(world, f"killed-{service}", service)
+    expected = _in_the_middle(world, f"killed-{service}", service)
     world.stack.kill(service)
     world.stack.start(service)
     doubtful = SMTP_CONNECTIONS if service == "notifications" else 0
-    _seen_through(world, f"killed-{service}", in_doubt_at_most=doubtful)
+    _seen_through(world, expected, in_doubt_at_most=doubtful)
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_that_is_told_to_end_does_so_and_leaves_nothing_in_doubt(world: World, service: str) -> None:
     process = psutil.Process(local.Stack.load(world.root).pids[service])
-    _in_the_middle(world, f"ended-{service}", service)
+    expected = _in_the_middle(world, f"ended-{service}", service)
     process.terminate()
     process.wait(10)
     world.stack.start(service)
-    _seen_through(world, f"ended-{service}")
+    _seen_through(world, expected)
 
 
-@pytest.mark.parametrize("part", ["postgres", "kafka"])
-def test_the_services_wait_for_what_they_stand_on(world: World, part: str) -> None:
-    _in_the_middle(world, f"killed-{part}", "billing")
+@pytest.mark.parametrize("part", ["postgres", "kafka", "mail"])
+def test_the_services_wait_for_what_they_stand_on_and_go_on(world: World, part: str) -> None:
+    expected = _in_the_middle(world, f"killed-{part}", "notifications" if part == "mail" else "billing")
     world.stack.kill(part)
     world.stack.start(part)
-    _seen_through(world, f"killed-{part}")
-
-
-def test_the_mail_relay_may_be_killed(world: World) -> None:
-    _in_the_middle(world, "killed-mail", "notifications")
-    world.stack.kill("mail")
-    world.stack.start("mail")
-    _seen_through(world, "killed-mail", in_doubt_at_most=SMTP_CONNECTIONS)
+    _seen_through(world, expected, in_doubt_at_most=0 if part == "kafka" else SMTP_CONNECTIONS)
 
 
 def test_lost_topics_are_rebuilt_from_the_outboxes_and_the_replay_changes_nothing(world: World) -> None:
-    if world.promised is None:
-        expected = world.see_through(another("before-the-loss"))
-    else:
-        expected = world.promised
+    expected = world.promised or world.see_through(another("before-the-loss"))
     before = {topic: _ids(world, topic) for topic in OWNED}
     letters = outside.letter_ids(world.stack.mailbox)
     world.stack.kill("kafka")
@@ -124,14 +115,13 @@ def test_lost_topics_are_rebuilt_from_the_outboxes_and_the_replay_changes_nothin
     world.amends("republish")
     assert {topic: _ids(world, topic) for topic in OWNED} == before
     world.until(lambda: _all_read(world), "the replay was read", 60.0)
-    _nothing_twice(world, expected.incident_id, expected)
+    _nothing_twice(world, expected)
     assert outside.letter_ids(world.stack.mailbox) == letters
     assert world.books(expected.incident_id)["closed"]
 
 
 def test_after_the_loss_another_incident_runs_as_ever(world: World) -> None:
-    world.declare(another("after-the-loss"))
-    _seen_through(world, "after-the-loss")
+    _seen_through(world, _in_the_middle(world, "after-the-loss", "billing"))
 
 
 def _ids(world: World, topic: str) -> set[str]:

@@ -109,8 +109,9 @@ async def test_a_topic_that_was_made_anew_is_read_from_its_start(trial: Trial, a
 
 
 async def test_a_topic_that_is_made_anew_while_it_is_followed_is_read_from_its_start(
-    trial: Trial, admin: AIOKafkaAdminClient
+    trial: Trial, admin: AIOKafkaAdminClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(broker, "_METADATA_MS", 500)
     await trial.send(parcels(range(50)))
     async with running(trial.consumer()):
         await trial.done(50)

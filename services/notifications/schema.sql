@@ -1,0 +1,49 @@
+-- The documented schema of notifications' own tables:
+-- where the migrations lead, in one piece, for people to read.
+-- What every service's database has beside them stands in services/runtime/schema.sql.
+-- Nothing runs this file but the test that compares it with the migrations, word for word of PostgreSQL's catalogs
+-- (tests/integration/test_schemas_of_databases.py): whoever writes a migration puts this right with it.
+
+-- Whom to write to: the only place with names and addresses. A customer who was forgotten keeps a row of nulls.
+CREATE TABLE recipient (
+    customer_id text COLLATE "C" PRIMARY KEY,
+    name text,
+    email text,
+    locale text
+) WITH (fillfactor = 90);
+
+-- What happened, as the last declaration tells it.
+CREATE TABLE incident (
+    incident_id text PRIMARY KEY,
+    revision integer NOT NULL,
+    title text NOT NULL,
+    starts_at text NOT NULL, -- ISO 8601 with the offset that it was declared in: letters tell the time there
+    ends_at text
+);
+
+-- A letter is a row before it is a mail. What it says is what billing answered, kept as it came.
+CREATE TABLE letter (
+    letter_id uuid PRIMARY KEY,
+    incident_id text NOT NULL,
+    customer_id text COLLATE "C" NOT NULL,
+    kind text NOT NULL CHECK (kind IN ('announcement', 'details', 'correction')),
+    state text NOT NULL CHECK (state IN ('waiting', 'pending', 'sending', 'sent', 'failed', 'in_doubt', 'suppressed',
+                                         'no_address')),
+    events text[] NOT NULL,
+    adjustments bytea[] NOT NULL, -- the data of the events, JSON
+    attempts integer NOT NULL DEFAULT 0,
+    due_at timestamptz NOT NULL DEFAULT now(),
+    claimed_by text,
+    claimed_at timestamptz,
+    note text, -- the relay's last reply, or why there was none
+    settled_at timestamptz,
+    CHECK ((state = 'sending') = (claimed_by IS NOT NULL)),
+    CHECK ((state IN ('waiting', 'pending', 'sending')) = (settled_at IS NULL)),
+    CHECK (cardinality(events) = cardinality(adjustments))
+    -- What a letter says is written once; its state changes twice and must not drag the words along.
+) WITH (fillfactor = 70, toast_tuple_target = 256);
+ALTER TABLE letter ALTER COLUMN adjustments SET STORAGE EXTERNAL;
+CREATE INDEX letter_customer ON letter (customer_id);
+CREATE INDEX letter_pending ON letter (due_at) WHERE state = 'pending';
+CREATE INDEX letter_sending ON letter (claimed_by) WHERE state = 'sending';
+CREATE INDEX letter_waiting ON letter (customer_id) WHERE state = 'waiting';
