@@ -13,6 +13,8 @@ import os
 import pwd
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,6 +36,7 @@ ACCOUNTS = ("postgres", "nobody")
 """Whom the server runs as when the caller is root; the first that the machine has."""
 
 _CONFIG = Path(__file__).with_name("postgresql.conf")
+_PROTOCOL = 3 << 16
 _HBA = f"host all all {ports.HOST}/32 scram-sha-256\n"
 
 
@@ -74,13 +77,25 @@ def postgres(layout: Layout, port: int, secrets: Secrets) -> Component:
         command=(*run_as.prefix, str(programs / "postgres"), "-D", str(data), "-p", str(port)),
         environment=environment,
         ports=(port,),
-        is_ready=lambda: ports.accepts(port),
+        is_ready=lambda: _takes_clients(port),
         prepare=lambda: _prepare(layout, programs, run_as, environment, secrets),
         account=run_as.account,
         # "Fast": open transactions are rolled back, and clients sent away.
         stop_signal=signal.SIGINT,
         stop_seconds=30.0,
     )
+
+
+def _takes_clients(port: int) -> bool:
+    """Whether a client is asked for its password; while a crash is being repaired it is sent away with an error."""
+    names = f"user\0{ADMIN}\0database\0postgres\0\0".encode()
+    hello = struct.pack("!ii", 8 + len(names), _PROTOCOL) + names
+    try:
+        with socket.create_connection((ports.HOST, port), timeout=2.0) as client:
+            client.sendall(hello)
+            return client.recv(1) == b"R"
+    except OSError:
+        return False
 
 
 def find_programs() -> Path:

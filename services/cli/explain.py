@@ -38,7 +38,9 @@ def explain(services: Services, incident_id: str, customer_id: str) -> dict[str,
         "customer_id": customer_id,
         "entitlement": decided,
         "billing": services.get("billing", path),
-        "letters": services.get("notifications", f"/customers/{customer_id}/letters?incident_id={incident_id}"),
+        "letters": services.get(
+            "notifications", f"/customers/{customer_id}/letters?incident_id={incident_id}", as_operator=True
+        ),
     }
 
 

@@ -16,7 +16,7 @@ Text = Annotated[bool, typer.Option("--text", help="Show the letters' text too."
 def letters_command(customer_id: str, root: Root = ROOT, output: Output = Format.TEXT, text: Text = False) -> None:
     """List a customer's letters, the latest first."""
     services = Services(root)
-    found = services.get("notifications", f"/customers/{customer_id}/letters")
+    found = services.get("notifications", f"/customers/{customer_id}/letters", as_operator=True)
     if text:
         for one in found:
             one |= services.get("notifications", f"/letters/{one['letter_id']}", as_operator=True)

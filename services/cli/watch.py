@@ -19,6 +19,7 @@ from services.cli.progress import bars
 _FIRST_POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.1, 0.5
 _STILL_SECONDS = 10.0
 _KNOWN_AFTER_SECONDS = 3.0
+_AWAY_SECONDS = 30.0
 _SETTLED = ("sent", "failed", "in_doubt", "suppressed", "no_address")
 Deadline = Annotated[float, typer.Option("--deadline", min=1, help="Give up after so many seconds.")]
 
@@ -107,15 +108,25 @@ def _wait_until_known(services: Services, incident_id: str) -> None:
 
 
 def follow(look: Callable[[], Standing], progress: Progress, deadline_seconds: float) -> Standing:
-    """Look again and again, and show it, until all is done, nothing moves any more, or the deadline has passed."""
+    """Look again and again, and show it, until all is done, nothing moves any more, or the deadline has passed.
+
+    A service that is away meanwhile is waited for; raises its `CommandError` when it stays away.
+    """
     tasks = [progress.add_task(name, total=None, note="") for name in ("entitled", "applied", "written")]
-    started = moved = time.monotonic()
     last = look()
+    started = moved = heard = time.monotonic()
     while True:
         now = time.monotonic()
-        seen = look()
+        try:
+            seen = look()
+        except CommandError:
+            if now - heard > min(_AWAY_SECONDS, deadline_seconds):
+                raise
+            moved = now  # who is away cannot be seen to move
+            time.sleep(_LONGEST_POLL_SECONDS)
+            continue
         moved = moved if seen == last else now
-        last = seen
+        heard, last = now, seen
         _show(progress, tasks, seen)
         stuck = seen.planned and seen.considered > 0 and now - moved > _STILL_SECONDS
         if seen.is_done or stuck or now - started > deadline_seconds:

@@ -13,7 +13,7 @@ from fastapi import FastAPI, HTTPException
 
 from schemas import topics
 from services.notifications.addresses import usable
-from services.notifications.domain import Address, Letterhead, Recipient
+from services.notifications.domain import Address, IncompleteOutcomeError, Letterhead, Recipient
 from services.notifications.letters import Writer
 from services.notifications.store import SQL, Store
 from services.runtime import census
@@ -41,11 +41,11 @@ def mount(app: FastAPI, pool: Pool, head: Letterhead, language: str, operator: A
                 "quarantined": [row[0] for row in await connection.fetch(SQL["quarantined"], topics.ADJUSTMENTS)],
             }
 
-    @app.get("/customers/{customer_id}/letters")
+    # A letter names its recipient, and a relay's reply may: they are for the operator's eyes.
+    @app.get("/customers/{customer_id}/letters", dependencies=[operator])
     async def letters(customer_id: str, incident_id: str | None = None) -> list[dict[str, Any]]:
         return [dict(row) for row in await pool.fetch(SQL["letters_of_customer"], customer_id, incident_id)]
 
-    # A letter names its recipient: it is for the operator's eyes.
     @app.get("/letters/{letter_id}", dependencies=[operator])
     async def letter(letter_id: UUID) -> dict[str, Any]:
         async with pool.acquire() as connection:
@@ -56,9 +56,12 @@ def mount(app: FastAPI, pool: Pool, head: Letterhead, language: str, operator: A
         recipient = Recipient(row["customer_id"], row["name"], row["email"], row["locale"])
         outcomes = [outcome for data in row["adjustments"] for outcome in orjson.loads(data)["outcomes"]]
         address = usable(recipient.email) or _NOBODY
-        octets = Writer(head, incident, language).write(
-            row["kind"], letter_id, address, recipient, outcomes, datetime.now(UTC)
-        )
+        try:
+            octets = Writer(head, incident, language).write(
+                row["kind"], letter_id, address, recipient, outcomes, datetime.now(UTC)
+            )
+        except IncompleteOutcomeError as error:
+            raise HTTPException(409, f"letter {letter_id} cannot be written: {error}") from None
         return {"letter_id": str(letter_id), "subject": _subject(octets), "text": _text(octets)}
 
 

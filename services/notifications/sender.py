@@ -155,7 +155,8 @@ class Sender:
         while (handful := await written.get()) is not None:
             if pause and stop.is_set():
                 handful.settled += [(mail.letter_id, _PUT_BACK) for mail in handful.mails]
-                handful.mails.clear()
+                await answered.put(handful)
+                continue
             reached = not handful.mails
             async with aclosing(self._mailer.send(handful.mails)) as batches:
                 async for batch in batches:

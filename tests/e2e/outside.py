@@ -14,8 +14,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import Message
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import uuid4
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -24,26 +25,43 @@ _SECONDS = 60.0
 _MESSAGE_ID = re.compile(rb"^Message-ID: <([^@>]+)@", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
 class Record:
-    """One record of a topic; `data` is its value read as JSON, None for a tombstone or bytes that are none."""
+    """One record of a topic, read as far as it is looked at."""
 
-    topic: str
-    partition: int
-    offset: int
-    key: str
-    value: bytes
-    headers: Mapping[str, str]
-    data: Any
+    def __init__(self, raw: Any) -> None:
+        self.topic: str = raw.topic
+        self.partition: int = raw.partition
+        self.key: str = (raw.key or b"").decode()
+        self.value: bytes = raw.value or b""
+        self._headers: Iterable[tuple[str, bytes]] = raw.headers
 
-    @property
+    @cached_property
+    def headers(self) -> dict[str, str]:
+        return {name: content.decode("utf-8", "replace") for name, content in self._headers}
+
+    @cached_property
+    def data(self) -> Any:
+        """The value read as JSON, None for a tombstone or bytes that are none."""
+        try:
+            return json.loads(self.value) if self.value else None
+        except ValueError:
+            return None
+
+    @cached_property
     def event_id(self) -> str:
-        return self.headers.get("ce_id", "")
+        return next((content.decode() for name, content in self._headers if name == "ce_id"), "")
 
 
-def read(kafka: str, topics: Iterable[str]) -> dict[str, list[Record]]:
-    """Every record of each topic, from the beginning to the end as it is now, partition by partition."""
-    return asyncio.run(asyncio.wait_for(_read(kafka, list(topics)), _SECONDS))
+Positions: TypeAlias = dict[TopicPartition, int]
+"""How far a reader has come."""
+
+
+def read(kafka: str, topics: Iterable[str], since: Positions | None = None) -> dict[str, list[Record]]:
+    """Every record of each topic to the end as it is now, partition by partition.
+
+    From the beginning, or from the positions `since`, which are moved on.
+    """
+    return asyncio.run(asyncio.wait_for(_read(kafka, list(topics), {} if since is None else since), _SECONDS))
 
 
 def ends(kafka: str, topic: str) -> dict[int, int]:
@@ -66,34 +84,23 @@ async def _partitions(consumer: Any, topic: str) -> list[TopicPartition]:
     return [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
 
 
-async def _read(kafka: str, topics: list[str]) -> dict[str, list[Record]]:
+async def _read(kafka: str, topics: list[str], since: Positions) -> dict[str, list[Record]]:
     consumer = AIOKafkaConsumer(bootstrap_servers=kafka, auto_offset_reset="earliest", fetch_max_wait_ms=50)
     await consumer.start()
     found: dict[str, list[Record]] = {topic: [] for topic in topics}
     try:
-        partitions = [tp for topic in topics for tp in await _partitions(consumer, topic)]
-        end = await consumer.end_offsets(partitions)
-        partitions = [tp for tp in partitions if end[tp]]
-        consumer.assign(partitions)
-        if partitions:
-            await consumer.seek_to_beginning(*partitions)
+        end = await consumer.end_offsets([tp for topic in topics for tp in await _partitions(consumer, topic)])
+        consumer.assign([tp for tp in end if end[tp] > since.get(tp, 0)])
+        for tp in consumer.assignment():
+            consumer.seek(tp, since.get(tp, 0))
         while [tp for tp in consumer.assignment() if await consumer.position(tp) < end[tp]]:
             batch = await consumer.getmany(timeout_ms=500)
             for tp, records in batch.items():
-                found[tp.topic] += [_record(record) for record in records if record.offset < end[tp]]
+                found[tp.topic] += [Record(raw) for raw in records if raw.offset < end[tp]]
+        since |= end
     finally:
         await consumer.stop()
     return found
-
-
-def _record(raw: Any) -> Record:
-    value: bytes = raw.value or b""
-    headers = {name: content.decode("utf-8", "replace") for name, content in raw.headers}
-    try:
-        data = json.loads(value) if value else None
-    except ValueError:
-        data = None
-    return Record(raw.topic, raw.partition, raw.offset, (raw.key or b"").decode(), value, headers, data)
 
 
 # ── Writing ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,8 @@ class World:
         self.customers_csv, self.contracts_csv = base.customers_csv, base.contracts_csv
         self.promised: Expected | None = None
         self._before: Expected | None = None
+        self._positions: outside.Positions = {}
+        self._followed: dict[str, list[outside.Record]] = defaultdict(list)
         self.stack = local.up(self.root)
         self.amends("import", "contracts", str(self.contracts_csv))
         self.amends("import", "customers", str(self.customers_csv))
@@ -96,16 +100,26 @@ class World:
         return told
 
     def metric(self, service: str, name: str, **labels: str) -> float:
-        """One sample of a service's /metrics; 0 when there is none."""
+        """The sum of a metric's samples with these labels on a service's /metrics; 0 when there is none."""
         wanted = "".join(f'{label}="{value}"' for label, value in labels.items())
-        for line in httpx.get(f"{self.stack.http[service]}/metrics").text.splitlines():
-            if line.startswith(name) and wanted in line and not line.startswith(f"{name}_created"):
-                return float(line.rpartition(" ")[2])
-        return 0.0
+        lines = httpx.get(f"{self.stack.http[service]}/metrics").text.splitlines()
+        samples = [line for line in lines if re.split(r"[{ ]", line)[0] == name and wanted in line]
+        return sum(float(line.rpartition(" ")[2]) for line in samples)
 
     def read(self, *topics: str) -> dict[str, list[outside.Record]]:
         """Every record of these topics (all of them unless told)."""
         return outside.read(self.stack.kafka, topics or (*TOPICS, *DEAD_LETTERS))
+
+    def follow(self, *topics: str) -> dict[str, list[outside.Record]]:
+        """As `read`, and only what is new is fetched."""
+        for topic, records in outside.read(self.stack.kafka, topics, self._positions).items():
+            self._followed[topic] += records
+        return {topic: self._followed[topic] for topic in topics}
+
+    def forget(self) -> None:
+        """The topics were lost: what was followed is read anew."""
+        self._positions.clear()
+        self._followed.clear()
 
     def letters(self) -> list[outside.Received]:
         """Every letter received so far."""

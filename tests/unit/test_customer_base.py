@@ -126,7 +126,8 @@ def test_every_row_is_a_valid_event(ten_thousand: Read) -> None:
         typed["addons"] = row["addons"].split(";") if row["addons"] else []
         typed["attributes"] = json.loads(row["attributes"] or "{}")
         fee = {"amount": row["monthly_fee"], "currency": row["currency"]}
-        contract = ContractChanged.model_validate(typed | {"monthly_fee": fee if row["monthly_fee"] else None}, strict=False)
+        typed["monthly_fee"] = fee if row["monthly_fee"] else None
+        contract = ContractChanged.model_validate(typed, strict=False)
         assert contract.ends_on is None or contract.ends_on >= contract.starts_on
         assert contract.terminated_on is None or contract.terminated_on >= contract.starts_on
 

@@ -87,6 +87,22 @@ async def test_the_later_of_two_incidents_tells_the_end_after_both(workbench: Wo
     assert {tuple(row) for row in dates} == {("2012-03-16", "2012-03-23")}
 
 
+async def test_contracts_are_locked_in_one_order_so_that_nobody_locks_another_out(
+    workbench: Workbench, pool: Pool
+) -> None:
+    """In the order of their ids, whatever the order of the events, and of the rows in the table."""
+    names = [f"K-{n:02}" for n in range(20)]
+    await hold(pool, [contract(name) for name in reversed(names)])
+    events = [event(extension(name)) for name in (*names[10:], *names[:10])]
+    async with pool.acquire() as other, other.transaction():
+        await other.execute("SELECT 1 FROM contract WHERE contract_id = $1 FOR UPDATE", names[5])
+        waiting = asyncio.create_task(take(workbench, read(granted(events))))
+        await until_somebody_waits(pool)
+        free = await pool.fetch("SELECT contract_id FROM contract ORDER BY 1 FOR UPDATE SKIP LOCKED")
+    await waiting
+    assert [row[0] for row in free] == names[6:]
+
+
 async def test_many_batches_of_two_incidents_from_two_workers_do_not_lock_each_other_out(
     workbench: Workbench, pool: Pool
 ) -> None:

@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 from schemas import topics
+from schemas.ids import event_id
 from services.runtime.work import Workbench
 from tests.integration.entitlements.builders import (
     INCIDENT,
@@ -88,6 +89,8 @@ async def test_grants_and_entries_have_the_ids_that_their_causes_give_them(entit
     assert {
         (r["rule"], r.get("contract_id", "customer")): (r["grant_id"], r["entry_id"]) for r in event["remedies"]
     } == expected
+    (told_id,) = ids(await entitlements.reader.records(topics.ENTITLEMENTS))
+    assert told_id == event_id("entitlement", *[remedy["entry_id"] for remedy in event["remedies"]])
 
 
 async def test_an_event_says_what_is_owed_and_by_which_promise(entitlements: Entitlements) -> None:

@@ -3,75 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 from schemas import topics
-from services.runtime.database import Pool
-from services.runtime.work import Workbench
 from tests.integration.entitlements.builders import Entitlements, declared, dedicated, hosting, remedies, said, told
+from tests.integration.mortal import Death, Mortal
 from tests.integration.wire import ids
-
-STATEMENTS = ("fetch", "fetchrow", "fetchval", "execute", "executemany", "copy_records_to_table")
-
-
-class Death(BaseException):
-    """The worker's end."""
-
-
-class Mortal:
-    """Counts the steps of a piece of work, statements and the workbench's own, and dies before one of them."""
-
-    def __init__(self, dies_before: int) -> None:
-        self.steps = 0
-        self._dies_before = dies_before
-
-    def live(self) -> None:
-        self.steps += 1
-        if self.steps > self._dies_before:
-            raise Death
-
-    async def step(self, _: str) -> None:
-        self.live()
-
-
-class MortalPool:
-    """A pool whose connections' statements are the mortal's steps."""
-
-    def __init__(self, pool: Pool, mortal: Mortal) -> None:
-        self._pool, self._mortal = pool, mortal
-
-    @asynccontextmanager
-    async def acquire(self) -> AsyncIterator[Any]:
-        async with self._pool.acquire() as connection:
-            yield MortalConnection(connection, self._mortal)
-
-
-class MortalConnection:
-    """A connection whose statements are the mortal's steps."""
-
-    def __init__(self, connection: Any, mortal: Mortal) -> None:
-        self._connection, self._mortal = connection, mortal
-
-    def __getattr__(self, name: str) -> Any:
-        real = getattr(self._connection, name)
-        if name not in STATEMENTS:
-            return real
-
-        async def counted(*arguments: Any, **named: Any) -> Any:
-            self._mortal.live()
-            return await real(*arguments, **named)
-
-        return counted
 
 
 async def died(entitlements: Entitlements, dies_before: int) -> bool:
     """Decide one chunk with a worker that dies before that step; whether it came to that."""
-    mortal = Mortal(dies_before)
-    pool = MortalPool(entitlements.pool, mortal)
-    relay, metrics = entitlements.workbench.relay, entitlements.workbench.metrics
-    workbench = Workbench(pool, relay, metrics, seconds=20, step=mortal.step)
+    workbench = Mortal(dies_before).workbench(entitlements.workbench)
     try:
         assert await workbench.run(entitlements.worker("mortal", workbench).decide_chunk)
     except Death:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
+import pytest
+
 from services.entitlements.store import Store
 from services.runtime.errors import Conflict
+from services.runtime.work import Workbench
 from tests.integration.entitlements.builders import (
     INCIDENT,
     Entitlements,
@@ -133,3 +136,37 @@ async def test_two_runs_at_once_grant_everything_once(entitlements: Entitlements
         stop.set()
     assert len(await entitlements.grants()) == 60
     assert sorted(event["customer_id"] for event in await entitlements.events()) == [f"C{n:02}" for n in range(30)]
+
+
+async def test_of_two_runs_that_meet_at_a_customer_the_later_decides_again(entitlements: Entitlements) -> None:
+    """He was read as owing nothing yet by both; the first to write stands, with its choice."""
+    await entitlements.take(told(hosting("H1", "C1")), declared(said()))
+    async with entitlements.pool.acquire() as connection:
+        await Store(connection).plan(INCIDENT)
+    await entitlements.cut()
+    written, go_on = asyncio.Event(), asyncio.Event()
+
+    async def wait(step: str) -> None:
+        if step == "worked":
+            written.set()
+            await go_on.wait()
+
+    like = entitlements.workbench
+    slow = Workbench(like.pool, like.relay, like.metrics, seconds=20, step=wait)
+    first = asyncio.create_task(slow.run(entitlements.worker("w1", slow).decide_chunk))
+    await asyncio.wait_for(written.wait(), 20)
+    second = asyncio.create_task(like.run(entitlements.worker("w2").decide_chunk))
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    await until(lambda: entitlements.pool.fetchval(waiting))
+    await entitlements.take(told(hosting("H1", "C1", addons=["business-mail"], version=1)))
+    go_on.set()
+    assert await first
+    with pytest.raises(Conflict, match="written by somebody else"):
+        await second
+    await entitlements.decide()
+    assert await entitlements.grants() == [
+        ("C1", "business-mail", "H1", "give"),
+        ("C1", "photo-voucher", "customer", "give"),
+    ]
+    assert len(await entitlements.events()) == 1
+    assert await entitlements.pool.fetchval("SELECT count(*) FROM plan WHERE state = 'done'") == 2

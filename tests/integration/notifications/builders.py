@@ -23,6 +23,7 @@ from services.runtime.consumer import Route
 from services.runtime.database import Pool
 from services.runtime.envelope import Record
 from services.runtime.work import Workbench
+from tests.integration.mortal import Mortal
 from tests.integration.wire import Arrived, Reader, arrived, events, take_in
 from tests.unit.entitlements.builders import incident
 from tests.unit.notifications.outcomes import Outcome, extension, voucher
@@ -141,14 +142,18 @@ class Notifications:
         """What waits for its next attempt is due now."""
         await self.pool.execute("UPDATE letter SET due_at = now() WHERE state = 'pending'")
 
-    def sender(self, port: int, journal: Journal, worker: str = "w1", **changed: Any) -> tuple[Sender, Mailer]:
+    def sender(
+        self, port: int, journal: Journal, worker: str = "w1", mortal: Mortal | None = None, **changed: Any
+    ) -> tuple[Sender, Mailer]:
         """A sender of its own with its mailer, for a relay on this port of this machine."""
         options: dict[str, Any] = {"connections": 2, "at_most": 1_000, "abandoned_after": timedelta(hours=1), **changed}
-        relay = Relay("127.0.0.1", port, HEAD.domain, DEADLINES)
-        mailer = Mailer(relay, journal, options.pop("connections"), attempts_to_connect=1)
-        return Sender(
-            self.workbench_on(self.pool), mailer, journal, HEAD, language="en", worker=worker, **options
-        ), mailer
+        mailer = Mailer(
+            Relay("127.0.0.1", port, HEAD.domain, DEADLINES), journal, options.pop("connections"), attempts_to_connect=1
+        )
+        workbench = self.workbench_on(self.pool)
+        if mortal is not None:
+            workbench = mortal.workbench(workbench)
+        return Sender(workbench, mailer, journal, HEAD, language="en", worker=worker, **options), mailer
 
     @asynccontextmanager
     async def sending(self, port: int, folder: Path, worker: str = "w1", **changed: Any) -> AsyncIterator[None]:

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from services.runtime import service, settings
+from services.runtime import service
 from services.runtime.consumer import Route
 from services.runtime.envelope import Message
 from services.runtime.settings import RuntimeSettings
@@ -39,5 +39,4 @@ async def serve(loaded: RuntimeSettings) -> None:
 
 
 if __name__ == "__main__":
-    loaded = settings.load(RuntimeSettings)
-    sys.exit(service.start("trial", loaded, lambda: serve(loaded)))
+    sys.exit(service.main(sys.argv[1:], "trial", RuntimeSettings, service.MIGRATIONS, serve))

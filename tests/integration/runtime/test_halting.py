@@ -27,7 +27,9 @@ def broken(numbers: range) -> list[Record]:
 
 def alternating(numbers: range) -> list[Record]:
     """Every other record is no event."""
-    return [record if n % 2 else replace(record, value=b"{") for n, record in zip(numbers, parcels(numbers), strict=True)]
+    return [
+        record if n % 2 else replace(record, value=b"{") for n, record in zip(numbers, parcels(numbers), strict=True)
+    ]
 
 
 @asynccontextmanager

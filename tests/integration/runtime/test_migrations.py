@@ -67,7 +67,9 @@ async def test_one_that_was_changed_after_it_had_been_applied_is_refused(pool: P
 
 
 async def test_two_at_once_apply_each_once(pool: Pool, folder: Path) -> None:
-    (folder / "0001_apple.sql").write_text("CREATE TABLE apple (n integer); INSERT INTO apple SELECT 1 FROM pg_sleep(0.2)")
+    (folder / "0001_apple.sql").write_text(
+        "CREATE TABLE apple (n integer); INSERT INTO apple SELECT 1 FROM pg_sleep(0.2)"
+    )
     first, second = await asyncio.gather(migrate(pool, folder), migrate(pool, folder))
     assert sorted([*first, *second]) == ["orchard/0001_apple.sql", "orchard/0002_more.sql"]
     assert await apples(pool) == [1, 2]

@@ -122,9 +122,7 @@ async def test_three_relays_at_once_publish_each_row_once_whole_and_in_order(
     assert await trial.pending() == 0
 
 
-async def test_a_worker_and_a_relay_at_once_publish_a_row_once(
-    trial: Trial, three_publishers: list[Publisher]
-) -> None:
+async def test_a_worker_and_a_relay_at_once_publish_a_row_once(trial: Trial, three_publishers: list[Publisher]) -> None:
     """The row is found by others as soon as it is committed, before its own worker has come to publish it."""
     others = [Relay(trial.pool, publisher) for publisher in three_publishers]
 

@@ -91,7 +91,7 @@ def impatient(trial: Trial, kafka: str) -> Consumer:
 
 
 async def test_a_consumer_without_a_broker_says_so_and_gives_up_after_its_patience(trial: Trial, nowhere: str) -> None:
-    with capture_logs() as logs, pytest.raises(GaveUp, match="no batch could be committed for .* s: KafkaConnection"):
+    with capture_logs() as logs, pytest.raises(GaveUp, match=r"no batch could be committed for .* s: KafkaConn"):
         await asyncio.wait_for(impatient(trial, nowhere).run(asyncio.Event()), SECONDS)
     assert {line["event"] for line in logs} == {"a batch is tried again"}
 

@@ -22,6 +22,7 @@ from deploy.local.stack import Stack
 from tests.integration.runtime.trial import SECONDS, Trial, answers, bare, parcels, until
 
 TOKEN = "a-token-of-the-trial"
+AT_WORK = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query = 'SELECT pg_sleep($1)'"
 END_SECONDS = 20.0
 """By then a service has ended: it allows itself less than ten, and this machine may be busy."""
 
@@ -67,7 +68,7 @@ def start(foundation: Stack, trial: Trial, tmp_path: Path) -> Iterator[Start]:
     """Call with changes of the environment: the service as a process; none is left after the test."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def begin(**changes: str) -> Service:
+    def begin(command: str = "serve", **changes: str) -> Service:
         address = f"{ports.HOST}:{ports.choose(())}"
         environment = {
             "PATH": os.environ["PATH"],
@@ -82,7 +83,7 @@ def start(foundation: Stack, trial: Trial, tmp_path: Path) -> Iterator[Start]:
         log = tmp_path / f"{len(started)}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "tests.integration.runtime.small_service"],
+                [sys.executable, "-m", "tests.integration.runtime.small_service", command],
                 cwd=PROJECT, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
             )  # fmt: skip
         started.append(process)
@@ -103,7 +104,9 @@ async def test_a_service_answers_the_probes_and_shows_its_metrics(trial: Trial, 
     await trial.done(30)
 
     async def counted() -> bool:
-        return f'amends_records_consumed_total{{topic="{trial.topic}"}} 30.0' in (await service.answers("/metrics")).text
+        return (
+            f'amends_records_consumed_total{{topic="{trial.topic}"}} 30.0' in (await service.answers("/metrics")).text
+        )
 
     await until(counted)
     names = {line.split("{")[0].split(" ")[0] for line in (await service.answers("/metrics")).text.splitlines()}
@@ -124,12 +127,12 @@ async def test_republishing_needs_the_operators_token(trial: Trial, start: Start
     assert [bare(answer) for answer in await trial.read(trial.answers)] == answers(range(30)) * 2
 
 
-def a_batch_is_in_hand(trial: Trial) -> Callable[[], Awaitable[bool]]:
+def a_batch_is_in_hand(trial: Trial, service: Service) -> Callable[[], Awaitable[bool]]:
     """Whether the database is at work on a batch."""
 
     async def in_hand() -> bool:
-        sleeping = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query = 'SELECT pg_sleep($1)'"
-        return bool(await trial.pool.fetchval(sleeping))
+        assert service.process.poll() is None, service.log.read_text()
+        return bool(await trial.pool.fetchval(AT_WORK))
 
     return in_hand
 
@@ -140,7 +143,7 @@ async def test_a_service_that_is_told_to_end_finishes_the_batch_in_hand(
 ) -> None:
     await trial.send(parcels(range(30)))
     service = start(AMENDS_BATCH_RECORDS="10", TRIAL_SLEEP_SECONDS="1.5")
-    await until(a_batch_is_in_hand(trial))
+    await until(a_batch_is_in_hand(trial, service))
     service.process.send_signal(told)
     assert await service.ended() == 0
     noted = await trial.numbers()
@@ -153,18 +156,18 @@ async def test_a_service_that_is_told_to_end_finishes_the_batch_in_hand(
 async def test_a_batch_that_takes_too_long_is_rolled_back_when_the_service_ends(trial: Trial, start: Start) -> None:
     await trial.send(parcels(range(30)))
     service = start(TRIAL_SLEEP_SECONDS="50")
-    await until(a_batch_is_in_hand(trial))
+    await until(a_batch_is_in_hand(trial, service))
     service.process.terminate()
     assert await service.ended() == 0
     assert await trial.numbers() == []
     assert await trial.positions() == {0: 0}
-    assert not await a_batch_is_in_hand(trial)()
+    assert not await trial.pool.fetchval(AT_WORK)
 
 
 async def test_a_service_that_is_killed_is_taken_over_from(trial: Trial, start: Start) -> None:
     await trial.send(parcels(range(30)))
     first = start(AMENDS_BATCH_RECORDS="10", TRIAL_SLEEP_SECONDS="1.5")
-    await until(a_batch_is_in_hand(trial))
+    await until(a_batch_is_in_hand(trial, first))
     first.process.kill()
     await first.ended()
     start()
@@ -192,3 +195,9 @@ async def test_a_service_whose_settings_are_wrong_does_not_start(start: Start) -
     service = start(AMENDS_OPERATOR_TOKEN="")
     assert await service.ended() == 2
     assert service.log.read_text().startswith("AMENDS_OPERATOR_TOKEN: ")
+
+
+async def test_a_command_that_is_none_is_told_what_there_is(start: Start) -> None:
+    service = start("server")
+    assert await service.ended() == 2
+    assert service.log.read_text() == "usage: python -m services.trial serve | migrate\n"

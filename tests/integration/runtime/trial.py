@@ -24,7 +24,7 @@ from services.runtime.quarantine import Limit
 from services.runtime.relay import Publisher, Relay
 from services.runtime.work import Step, Transaction, Workbench, no_step
 
-SECONDS = 40.0
+SECONDS = 60.0
 AT = datetime(2011, 4, 29, tzinfo=UTC)
 TABLE = "CREATE TABLE parcel (partition integer, record_offset bigint, number bigint, note jsonb)"
 
@@ -58,7 +58,8 @@ def bare(record: Any) -> Record:
 
 def event_id(record: Any) -> str:
     """The event's id."""
-    return dict(record.headers)["ce_id"].decode()
+    headers: dict[str, bytes] = dict(record.headers)
+    return headers["ce_id"].decode()
 
 
 class PowerCut(BaseException):
@@ -68,7 +69,7 @@ class PowerCut(BaseException):
 async def until(condition: Callable[[], Awaitable[bool]], seconds: float = SECONDS) -> None:
     """Wait until it is so; raises `TimeoutError` if it never is."""
     async with asyncio.timeout(seconds):
-        while not await condition():
+        while not await condition():  # noqa: ASYNC110 — what is waited for happens in other processes
             await asyncio.sleep(0.02)
 
 

@@ -1,4 +1,4 @@
-"""What is said of an event that is not the schema: field by field, and never the value, which may be a person's name."""
+"""What is said of an event that is not the schema: field by field, and never the value: it may be a name."""
 
 from __future__ import annotations
 
@@ -66,7 +66,9 @@ def test_a_complaint_never_contains_the_value(value: object) -> None:
 
 
 @pytest.mark.parametrize("type_name", sorted(EVENTS))
-@pytest.mark.parametrize("wrong", [f"{NAME} \0", [NAME], {"amount": NAME, "currency": NAME, "kind": NAME}, {"starts_at": NAME}])
+@pytest.mark.parametrize(
+    "wrong", [f"{NAME} \0", [NAME], {"amount": NAME, "currency": NAME, "kind": NAME}, {"starts_at": NAME}]
+)
 def test_no_event_of_ours_repeats_a_value_that_it_refuses(type_name: str, wrong: object) -> None:
     model = EVENTS[type_name]
     assert NAME not in told(model, dict.fromkeys(model.model_fields, wrong))

@@ -39,7 +39,11 @@ def enveloped(**changes: object) -> Received:
 def test_binary_mode_is_read() -> None:
     (message,), bad = DECODER.decode([binary()])
     assert bad == []
-    assert (message.event_id, message.type, message.data) == ("e-1", "parcel.shipped.v1", Shipped(parcel="p1", weight=3))
+    assert (message.event_id, message.type, message.data) == (
+        "e-1",
+        "parcel.shipped.v1",
+        Shipped(parcel="p1", weight=3),
+    )
     assert (message.key, message.raw) == ("p1", GOOD)
 
 
@@ -52,7 +56,11 @@ def test_a_records_own_time_is_an_instant_with_an_offset() -> None:
 def test_structured_mode_is_read(content_type: bytes | None) -> None:
     (message,), bad = DECODER.decode([structured(orjson.dumps(EVENT), content_type)])
     assert bad == []
-    assert (message.event_id, message.type, message.data) == ("e-2", "parcel.shipped.v1", Shipped(parcel="p1", weight=3))
+    assert (message.event_id, message.type, message.data) == (
+        "e-2",
+        "parcel.shipped.v1",
+        Shipped(parcel="p1", weight=3),
+    )
 
 
 def test_fields_that_nobody_knows_are_ignored() -> None:
@@ -214,4 +222,8 @@ def test_what_is_written_can_be_read() -> None:
     )
     messages, bad = DECODER.decode([Received(r.value, r.headers, r.key) for r in records])
     assert bad == []
-    assert [(m.key, m.event_id, m.data.weight) for m in messages] == [("p0", "e-0", 0), ("p1", "e-1", 1), ("p2", "e-2", 2)]
+    assert [(m.key, m.event_id, m.data.weight) for m in messages] == [
+        ("p0", "e-0", 0),
+        ("p1", "e-1", 1),
+        ("p2", "e-2", 2),
+    ]

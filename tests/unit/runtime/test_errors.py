@@ -58,7 +58,6 @@ def test_data_that_the_database_cannot_hold_is_poison(error: Exception) -> None:
         kafka.OffsetOutOfRangeError({}),
         ConnectionRefusedError(),
         TimeoutError(),
-        asyncio.TimeoutError(),
         OSError("no route to host"),
     ],
 )

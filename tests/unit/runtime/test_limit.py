@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from services.runtime.errors import Halted
 from services.runtime.quarantine import Limit
 
-GOOD, BAD = [None], ["broken"]
+GOOD: list[str | None] = [None]
+BAD: list[str | None] = ["broken"]
 FAULTS = st.lists(st.sampled_from([None, "broken"]), max_size=60)
 
 

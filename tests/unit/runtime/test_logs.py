@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from datetime import datetime
+from typing import Any
 
 SCRIPT = """
 import logging
@@ -25,7 +26,7 @@ logging.getLogger("uvicorn.error").info("too quiet too")
 """
 
 
-def lines() -> list[dict[str, str]]:
+def lines() -> list[dict[str, Any]]:
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == ""
     return [json.loads(line) for line in done.stderr.splitlines()]

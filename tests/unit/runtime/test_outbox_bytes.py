@@ -26,7 +26,9 @@ def test_topics_and_records_keep_their_order(outgoing: dict[str, list[Record]]) 
 
 
 def test_a_large_batch_is_packed_smaller_than_it_is() -> None:
-    records = [Record(b"k%d" % n, b'{"customer_id":"c%d","days":15}' % n, [("ce_id", b"e%d" % n)]) for n in range(5_000)]
+    records = [
+        Record(b"k%d" % n, b'{"customer_id":"c%d","days":15}' % n, [("ce_id", b"e%d" % n)]) for n in range(5_000)
+    ]
     payload = pack({"topic": records})
     assert len(payload) < sum(len(record.value or b"") for record in records) / 2
     assert unpack(payload) == {"topic": records}
