@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import httpx
 import orjson
@@ -19,6 +20,12 @@ Root = Annotated[Path, typer.Option("--root", envvar="AMENDS_ROOT", help="The fo
 ROOT = Path(".amends")
 
 _SECONDS = 120.0
+
+
+def part(name: str) -> str:
+    """A name as one part of a path, whatever stands in it."""
+    quoted = quote(name, safe="")
+    return quoted if quoted.strip(".") else quoted.replace(".", "%2E")  # ".." would climb
 
 
 class Services:
@@ -69,7 +76,7 @@ class Services:
     def incident(self, incident_id: str) -> dict[str, Any]:
         """What is known of an incident; raises `CommandError` with the latest ones when nobody declared it."""
         try:
-            known: dict[str, Any] = self.get("entitlements", f"/incidents/{incident_id}")
+            known: dict[str, Any] = self.get("entitlements", f"/incidents/{part(incident_id)}")
         except KeyError:
             latest = [row["incident_id"] for row in self.get("entitlements", "/incidents")]
             hint = f"the latest are {', '.join(latest[:5])}" if latest else "none was declared yet"

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from schemas import topics
 from schemas.events import IncidentDeclared
 from schemas.ids import event_id
-from services.cli.asking import ROOT, Root, Services
+from services.cli.asking import ROOT, Root, Services, part
 from services.cli.errors import CommandError
 from services.cli.kafka import publish
 from services.cli.output import Format, Output, data, print_json
@@ -30,6 +30,7 @@ def declare_command(file: File, root: Root = ROOT, output: Output = Format.TEXT)
     known = services.get("entitlements", "/policies")
     if incident.policy not in known:
         raise CommandError(f"{file.name}: policy: there is no policy {incident.policy}; known are {', '.join(known)}")
+    _refuse_a_contradiction(services, incident)
     declare(services, incident)
     if output is Format.JSON:
         print_json({"incident_id": incident.incident_id, "revision": incident.revision})
@@ -37,6 +38,19 @@ def declare_command(file: File, root: Root = ROOT, output: Output = Format.TEXT)
         data.print(
             f"declared {incident.incident_id}, revision {incident.revision}; "
             f"follow it with: amends watch {incident.incident_id}"
+        )
+
+
+def _refuse_a_contradiction(services: Services, incident: IncidentDeclared) -> None:
+    """Say at once what the service would set aside: a revision is declared with one body, and with no other."""
+    try:
+        known = services.get("entitlements", f"/incidents/{part(incident.incident_id)}")
+    except KeyError:
+        return
+    if known["revision"] == incident.revision and known["body"] != incident.model_dump(mode="json"):
+        raise CommandError(
+            f"incident {incident.incident_id} revision {incident.revision} was declared before with another body: "
+            f"declare what has changed as revision {incident.revision + 1}"
         )
 
 
@@ -51,7 +65,7 @@ def declare(services: Services, incident: IncidentDeclared) -> None:
 def read(file: Path) -> IncidentDeclared:
     """The declaration in a file; raises `CommandError` naming the file, the field and what would be right."""
     try:
-        content: Any = yaml.load(file.read_text("utf-8"), Loader=_PlainLoader)
+        content = _content(file.read_text("utf-8-sig"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise CommandError(f"{file.name} is neither YAML nor JSON: {error}") from None
     try:
@@ -64,6 +78,14 @@ def read(file: Path) -> IncidentDeclared:
         raise CommandError("\n".join(problems)) from None
     except TypeError as error:
         raise CommandError(f"{file.name}: {error}") from None
+
+
+def _content(text: str) -> Any:
+    """What the text says as JSON, else as YAML (which is nearly all of JSON, and takes no tabs)."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return yaml.load(text, Loader=_PlainLoader)
 
 
 class _PlainLoader(yaml.SafeLoader):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.cli.asking import ROOT, Root, Services
+from services.cli.asking import ROOT, Root, Services, part
 from services.cli.errors import CommandError
 from services.cli.output import Format, Output, data, print_json
 
@@ -23,8 +23,11 @@ def explain_command(incident_id: str, customer_id: str, root: Root = ROOT, outpu
 def explain(services: Services, incident_id: str, customer_id: str) -> dict[str, Any]:
     """The story; raises `CommandError` for an incident that nobody declared or a customer that it did not consider."""
     incident = services.incident(incident_id)
-    path = f"/incidents/{incident_id}/customers/{customer_id}"
-    decided = services.get("entitlements", path)
+    path = f"/incidents/{part(incident_id)}/customers/{part(customer_id)}"
+    try:
+        decided = services.get("entitlements", path)
+    except KeyError:
+        decided = {"considered": False}
     if not decided["considered"]:
         raise CommandError(
             f"incident {incident_id} did not consider customer {customer_id}: "
@@ -39,7 +42,9 @@ def explain(services: Services, incident_id: str, customer_id: str) -> dict[str,
         "entitlement": decided,
         "billing": services.get("billing", path),
         "letters": services.get(
-            "notifications", f"/customers/{customer_id}/letters?incident_id={incident_id}", as_operator=True
+            "notifications",
+            f"/customers/{part(customer_id)}/letters?incident_id={part(incident_id)}",
+            as_operator=True,
         ),
     }
 
@@ -67,10 +72,15 @@ def _fact(fact: dict[str, Any]) -> str:
     end = f" to {fact['ends_on']}" if fact["ends_on"] else ", no end"
     cut = f", terminated on {fact['terminated_on']}" if fact["terminated_on"] else ""
     addons = f", add-ons {', '.join(fact['addons'])}" if fact["addons"] else ""
+    gifts = "".join(
+        f", complimentary {product} from {starts_on} to {ends_on}"
+        for product, starts_on, ends_on in fact["complimentary"]
+    )
     attributes = "".join(f", {name}: {value}" for name, value in sorted(fact["attributes"].items()))
+    site = f", site {fact['site']}" if fact["site"] else ""
     return (
-        f"contract {fact['contract_id']}: {fact['product']} ({fact['family']}), site {fact['site']}, "
-        f"from {fact['starts_on']}{end}{cut}{addons}{attributes}"
+        f"contract {fact['contract_id']}: {fact['product']} ({fact['family']}){site}, "
+        f"from {fact['starts_on']}{end}{cut}{addons}{gifts}{attributes}"
     )
 
 

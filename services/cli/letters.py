@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli.asking import ROOT, Root, Services
+from services.cli.asking import ROOT, Root, Services, part
 from services.cli.explain import letter
 from services.cli.output import Format, Output, data, print_json
 
@@ -16,7 +16,7 @@ Text = Annotated[bool, typer.Option("--text", help="Show the letters' text too."
 def letters_command(customer_id: str, root: Root = ROOT, output: Output = Format.TEXT, text: Text = False) -> None:
     """List a customer's letters, the latest first."""
     services = Services(root)
-    found = services.get("notifications", f"/customers/{customer_id}/letters", as_operator=True)
+    found = services.get("notifications", f"/customers/{part(customer_id)}/letters", as_operator=True)
     if text:
         for one in found:
             one |= services.get("notifications", f"/letters/{one['letter_id']}", as_operator=True)

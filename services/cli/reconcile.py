@@ -7,7 +7,7 @@ from typing import Any
 from rich.table import Table
 
 from services.cli import books
-from services.cli.asking import ROOT, Root, Services
+from services.cli.asking import ROOT, Root, Services, part
 from services.cli.books import Differences
 from services.cli.errors import CommandError
 from services.cli.output import Format, Output, data, people, print_json
@@ -29,7 +29,7 @@ def reconcile_command(incident_id: str, root: Root = ROOT, output: Output = Form
 def reconcile(services: Services, incident_id: str) -> dict[str, Any]:
     """The books of an incident as they stand."""
     incident = services.incident(incident_id)
-    path = f"/incidents/{incident_id}/books"
+    path = f"/incidents/{part(incident_id)}/books"
     return books.close(
         incident,
         services.get("entitlements", path),
@@ -42,7 +42,7 @@ def reconcile(services: Services, incident_id: str) -> dict[str, Any]:
 
 def _compare(services: Services, incident_id: str, left: str, right: str, *, items: bool) -> Differences:
     """Who is held by one service and not by the other: whole buckets first, then the members of those that differ."""
-    path = f"/census/{incident_id}/buckets"
+    path = f"/census/{part(incident_id)}/buckets"
     found = Differences()
     for bucket in books.differing(services.get(left, path), services.get(right, path), items=items):
         here = books.differences(

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.progress import Progress, TaskID
 
-from services.cli.asking import ROOT, Root, Services
+from services.cli.asking import ROOT, Root, Services, part
 from services.cli.errors import CommandError
 from services.cli.output import Format, Output, data, print_json
 from services.cli.progress import bars
@@ -52,7 +52,7 @@ def standing(services: Services, incident_id: str) -> Standing:
     """Ask the services how far they are."""
     incident = services.incident(incident_id)
     entitlements, billing, notifications = (
-        services.get(service, f"/tally/{incident_id}") for service in ("entitlements", "billing", "notifications")
+        services.get(service, f"/tally/{part(incident_id)}") for service in ("entitlements", "billing", "notifications")
     )
     return Standing(
         planned=incident["state"] == "done",

@@ -71,4 +71,4 @@ def _subject(octets: bytes) -> str:
 
 def _text(octets: bytes) -> str:
     body = message_from_bytes(octets, policy=policy.default).get_body(("plain",))
-    return body.get_content() if body is not None else ""
+    return body.get_content().replace("\r\n", "\n") if body is not None else ""

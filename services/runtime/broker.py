@@ -14,9 +14,7 @@ from services.runtime.errors import Transient
 _SESSION_MS, _HEARTBEAT_MS = 6_000, 2_000
 _FETCH_BYTES_PER_PARTITION = 2 << 20
 _REQUEST_MS = 10_000
-_METADATA_MS = (
-    15_000  # a topic that is made (anew) while we run is found so soon; the client's own five minutes are long
-)
+_METADATA_MS = 15_000  # a topic that is made (anew) while we run is found so soon, not after five minutes
 
 
 async def cluster_id(kafka: str) -> str:

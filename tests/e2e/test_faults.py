@@ -90,30 +90,6 @@ def _consumed(world: World) -> dict[str, float]:
     }
 
 
-def test_lost_topics_are_rebuilt_from_the_outboxes_and_the_replay_changes_nothing(world: World) -> None:
-    expected = world.see_through(another("before-the-loss"))
-    before = {topic: _ids(world, topic) for topic in OWNED}
-    letters, consumed = outside.letter_ids(world.stack.mailbox), _consumed(world)
-    world.stack.kill("kafka")
-    data = world.root / "data"
-    shutil.rmtree(data / "kafka")
-    (data / "kafka.formatted").unlink()
-    world.forget()
-    world.amends("up")
-    assert not any(world.read(*OWNED).values())
-    world.amends("republish")
-    assert {topic: _ids(world, topic) for topic in OWNED} == before
-    wanted = {topic: consumed[topic] + len(records) for topic, records in world.read(*consumed).items()}
-    world.until(lambda: all(_consumed(world)[topic] >= wanted[topic] for topic in wanted), "all is read again", 60.0)
-    _nothing_twice(world, expected)
-    assert outside.letter_ids(world.stack.mailbox) == letters
-    assert world.books(expected.incident_id)["closed"]
-
-
-def test_after_the_loss_another_incident_runs_as_ever(world: World) -> None:
-    _seen_through(world, _in_the_middle(world, "after-the-loss", "billing"))
-
-
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_that_is_killed_goes_on_where_it_was(world: World, service: str) -> None:
     expected = _in_the_middle(world, f"killed-{service}", service)
@@ -139,3 +115,27 @@ def test_the_services_wait_for_what_they_stand_on_and_go_on(world: World, part: 
     world.stack.kill(part)
     world.stack.start(part)
     _seen_through(world, expected, in_doubt_at_most=0 if part == "kafka" else SMTP_CONNECTIONS)
+
+
+def test_lost_topics_are_rebuilt_from_the_outboxes_and_the_replay_changes_nothing(world: World) -> None:
+    expected = world.see_through(another("before-the-loss"))
+    before = {topic: _ids(world, topic) for topic in OWNED}
+    letters, consumed = outside.letter_ids(world.stack.mailbox), _consumed(world)
+    world.stack.kill("kafka")
+    data = world.root / "data"
+    shutil.rmtree(data / "kafka")
+    (data / "kafka.formatted").unlink()
+    world.forget()
+    world.amends("up")
+    assert not any(world.read(*OWNED).values())
+    world.amends("republish")
+    assert {topic: _ids(world, topic) for topic in OWNED} == before
+    wanted = {topic: consumed[topic] + len(records) for topic, records in world.read(*consumed).items()}
+    world.until(lambda: all(_consumed(world)[topic] >= wanted[topic] for topic in wanted), "all is read again", 60.0)
+    _nothing_twice(world, expected)
+    assert outside.letter_ids(world.stack.mailbox) == letters
+    assert world.books(expected.incident_id)["closed"]
+
+
+def test_after_the_loss_another_incident_runs_as_ever(world: World) -> None:
+    _seen_through(world, _in_the_middle(world, "after-the-loss", "billing"))

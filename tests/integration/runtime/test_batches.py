@@ -133,6 +133,28 @@ async def test_two_who_both_believe_that_they_own_everything_make_one_effect_per
     assert {event_id(a) for a in await trial.read(trial.answers)} == {f"answer/{n}" for n in range(4_000)}
 
 
+async def test_a_partition_that_is_taken_away_while_its_batch_is_at_work_does_no_harm(make_trial: MakeTrial) -> None:
+    trial = await make_trial(partitions=2)
+    await trial.send(parcels(range(200)))
+    async with AsyncExitStack() as joining:
+
+        async def is_overtaken(batch: Sequence[Message], transaction: Transaction) -> None:
+            await trial.handle(batch, transaction)
+            if not first.done():
+                first.set_result(None)
+                await joining.enter_async_context(running(trial.consumer()))
+                await until(one_is_taken_away)
+
+        async def one_is_taken_away() -> bool:
+            return len(consumer._consumer.assignment()) == 1
+
+        first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        consumer = trial.consumer(handle=is_overtaken)
+        await trial.follow(200, consumer)
+    ends = await trial.ends()
+    assert await trial.effects() == [(p, n) for p in sorted(ends) for n in range(ends[p])]
+
+
 async def test_members_join_and_leave_while_twenty_thousand_records_flow(make_trial: MakeTrial) -> None:
     trial = await make_trial(partitions=6)
 

@@ -93,6 +93,14 @@ async def test_whether_a_topic_has_been_read_up_to_an_end(trial: Trial, ends: di
         assert await positions.reached(connection, trial.topic, ends) is there
 
 
+@pytest.mark.parametrize(("cluster", "another"), [("here", False), ("there", True)])
+async def test_whether_offsets_are_of_another_life_of_a_topic(trial: Trial, cluster: str, another: bool) -> None:
+    async with trial.pool.acquire() as connection:
+        assert not await positions.is_another_log(connection, trial.topic, cluster)  # nobody reads it yet
+        await positions.stand(connection, "here", {(trial.topic, 0): Extent(0, 9)})
+        assert await positions.is_another_log(connection, trial.topic, cluster) is another
+
+
 async def test_an_empty_partition_is_reached_before_anybody_stands_there(trial: Trial) -> None:
     async with trial.pool.acquire() as connection:
         assert await positions.reached(connection, trial.topic, await broker.end_offsets(trial.kafka, trial.topic))
