@@ -64,15 +64,16 @@ def read(kafka: str, topics: Iterable[str], since: Positions | None = None) -> d
     return asyncio.run(asyncio.wait_for(_read(kafka, list(topics), {} if since is None else since), _SECONDS))
 
 
-def ends(kafka: str, topic: str) -> dict[int, int]:
-    """The end offset of each partition."""
+def ends(kafka: str, *topics: str) -> Positions:
+    """The end offset of each partition of these topics."""
 
-    async def ask() -> dict[int, int]:
+    async def ask() -> Positions:
         consumer = AIOKafkaConsumer(bootstrap_servers=kafka)
         await consumer.start()
         try:
-            found = await consumer.end_offsets(await _partitions(consumer, topic))
-            return {tp.partition: end for tp, end in found.items()}
+            return dict(
+                await consumer.end_offsets([tp for topic in topics for tp in await _partitions(consumer, topic)])
+            )
         finally:
             await consumer.stop()
 

@@ -23,9 +23,9 @@ JULY = another(
 )
 
 
-def _ends(world: World) -> dict[str, dict[int, int]]:
+def _ends(world: World) -> outside.Positions:
     """Where every topic ends that an incident is answered on."""
-    return {topic: outside.ends(world.stack.kafka, topic) for topic in TOPICS if topic != "amends.incidents.v1"}
+    return outside.ends(world.stack.kafka, *(topic for topic in TOPICS if topic != "amends.incidents.v1"))
 
 
 def _heard(world: World, service: str) -> float:
@@ -49,7 +49,7 @@ def test_the_same_revision_with_another_body_is_refused_and_set_aside(world: Wor
     event_id = world.declare(incident() | {"title": "Black-out, Arezzo and Bergamo"})
 
     def dead() -> list[Record]:
-        records = world.read("amends.incidents.v1.dlq")["amends.incidents.v1.dlq"]
+        records = world.follow("amends.incidents.v1.dlq")["amends.incidents.v1.dlq"]
         return [record for record in records if record.event_id == event_id]
 
     world.until(lambda: bool(dead()), "the declaration is in the .dlq")
@@ -70,7 +70,7 @@ def july(world: World) -> Expected:
 
 def test_a_second_incident_adds_to_the_first_contract_by_contract(world: World, july: Expected) -> None:
     expected = july
-    records = world.read("amends.entitlements.v1", "amends.adjustments.v1", "amends.contracts.v1")
+    records = world.follow("amends.entitlements.v1", "amends.adjustments.v1", "amends.contracts.v1")
     wanted = {customer: owed for customer, owed in expected.customers.items() if owed.exclusion is None}
     found = granted(records["amends.entitlements.v1"], expected.incident_id)
     assert found == {customer: owed.granted() for customer, owed in wanted.items()}
@@ -83,7 +83,7 @@ def test_a_second_incident_adds_to_the_first_contract_by_contract(world: World, 
 
 
 def test_the_second_letter_tells_the_second_date_and_the_other_gift(world: World, july: Expected) -> None:
-    records = world.read("amends.letters.v1")["amends.letters.v1"]
+    records = world.follow("amends.letters.v1")["amends.letters.v1"]
     whose = {
         r.data["letter_id"]: r.data["customer_id"] for r in records if r.data["incident_id"] == JULY["incident_id"]
     }
@@ -109,7 +109,7 @@ def test_a_declaration_in_structured_mode_is_taken(world: World) -> None:
     assert 0 < len(entitled) <= len(expected.customers) < 200
     books = world.books("structured")
     assert {name: value for name, value in books.items() if name in expected.books()} == expected.books()
-    records = world.read("amends.entitlements.v1", "amends.contracts.v1")
+    records = world.follow("amends.entitlements.v1", "amends.contracts.v1")
     assert granted(records["amends.entitlements.v1"], "structured").keys() == set(entitled)
     assert standings(records["amends.contracts.v1"]) == expected.contracts
 
@@ -150,10 +150,10 @@ def test_what_is_no_declaration_is_set_aside_with_its_bytes_and_the_reason(
     world: World, value: bytes, headers: list[tuple[str, bytes]], reason: str
 ) -> None:
     marked = [*headers, ("ce_specversion", b"1.0"), ("ce_id", b"x"), ("ce_source", b"test")] if headers else []
-    before = len(world.read("amends.incidents.v1.dlq")["amends.incidents.v1.dlq"])
+    before = len(world.follow("amends.incidents.v1.dlq")["amends.incidents.v1.dlq"])
 
     def dead() -> list[Record]:
-        return world.read("amends.incidents.v1.dlq")["amends.incidents.v1.dlq"][before:]
+        return world.follow("amends.incidents.v1.dlq")["amends.incidents.v1.dlq"][before:]
 
     outside.publish(world.stack.kafka, "amends.incidents.v1", b"a key", value, marked)
     world.until(lambda: any(reason in record.headers["amends_reason"] for record in dead()), f"{reason} in the .dlq")

@@ -49,7 +49,7 @@ def late(world: World, before: Expected) -> tuple[str, str, str]:
 def test_a_late_contract_is_granted_what_is_missing_and_nothing_else(
     world: World, before: Expected, late: tuple[str, str, str]
 ) -> None:
-    records = world.read("amends.entitlements.v1", "amends.adjustments.v1", "amends.contracts.v1")
+    records = world.follow("amends.entitlements.v1", "amends.adjustments.v1", "amends.contracts.v1")
     after = world.expect_again(LATE)
     wanted = {customer: owed for customer, owed in after.customers.items() if owed.exclusion is None}
     assert granted(records["amends.entitlements.v1"], "late") == {c: owed.granted() for c, owed in wanted.items()}
@@ -64,7 +64,7 @@ def test_whoever_was_told_gets_a_letter_about_the_addition_alone(
     world: World, before: Expected, late: tuple[str, str, str]
 ) -> None:
     entitled, excluded, new = late
-    kinds = {r.data["letter_id"]: r.data for r in world.read("amends.letters.v1")["amends.letters.v1"]}
+    kinds = {r.data["letter_id"]: r.data for r in world.follow("amends.letters.v1")["amends.letters.v1"]}
     written: dict[tuple[str, str], outside.Received] = {}
     for letter in world.letters():
         settled = kinds[letter.letter_id]
@@ -135,4 +135,4 @@ def test_the_letter_goes_once_the_profile_has_come(world: World, unheard: Expect
 
 
 def _end_of(world: World, contract_id: str) -> Any:
-    return last_of_each(world.read("amends.contracts.v1")["amends.contracts.v1"])[contract_id]["ends_on"]
+    return last_of_each(world.follow("amends.contracts.v1")["amends.contracts.v1"])[contract_id]["ends_on"]

@@ -37,7 +37,7 @@ def test_a_demo_that_is_broken_off_leaves_no_process(
     tmp_path: Path, number: signal.Signals, exits: int, when: str
 ) -> None:
     root = tmp_path / ".amends"
-    command = [str(AMENDS), "demo", "--customers", "40000", "--root", str(root)]
+    command = [str(AMENDS), "demo", "--customers", "10000", "--root", str(root)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True) as demo:
         try:
             _wait_for(demo, when, root)

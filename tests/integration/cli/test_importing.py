@@ -16,8 +16,8 @@ TOPICS = ("amends.customers.v1", "amends.contracts.v1")
 GOOD = "C1,Made-up,one@c1.example,it\n"
 
 
-def ends(town: Town) -> dict[str, dict[int, int]]:
-    return {topic: outside.ends(town.stack.kafka, topic) for topic in TOPICS}
+def ends(town: Town) -> outside.Positions:
+    return outside.ends(town.stack.kafka, *TOPICS)
 
 
 @pytest.mark.parametrize(

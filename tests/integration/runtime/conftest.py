@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from deploy.local.stack import Stack
+from services.runtime import consumer
 from services.runtime.relay import Publisher
 from tests.integration.conftest import Database
 from tests.integration.runtime.trial import TABLE, Trial
@@ -15,9 +16,14 @@ from tests.integration.runtime.trial import TABLE, Trial
 
 @pytest.fixture
 async def make_trial(
-    foundation: Stack, database_of: Database, publisher: Publisher, new_topic: Callable[..., Awaitable[str]]
+    foundation: Stack,
+    database_of: Database,
+    publisher: Publisher,
+    new_topic: Callable[..., Awaitable[str]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Callable[..., Awaitable[Trial]]]:
     """Call with the numbers of partitions: a trial whose table is gone after the test."""
+    monkeypatch.setattr(consumer, "_POLL_SECONDS", 0.1)  # a test's consumer is told to stop as soon as it is done
     async with AsyncExitStack() as cleaning:
 
         async def make(partitions: int = 1, answer_partitions: int = 1) -> Trial:

@@ -1,6 +1,7 @@
 """A whole service of parcels as a process, for the tests of `service.run`: `python -m …small_service serve`.
 
-`TRIAL_TOPIC`, `TRIAL_ANSWERS` and `TRIAL_SLEEP_SECONDS` (how long the database works on each batch) say what it does.
+`TRIAL_NAME` (and so its group), `TRIAL_TOPIC`, `TRIAL_ANSWERS` and `TRIAL_SLEEP_SECONDS` (how long the database works on
+each batch) say what it does.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from services.runtime.settings import RuntimeSettings
 from services.runtime.work import Transaction
 from tests.integration.runtime.trial import DECODER, answers
 
-TOPIC, ANSWERS = os.environ.get("TRIAL_TOPIC", ""), os.environ.get("TRIAL_ANSWERS", "")
+NAME, TOPIC, ANSWERS = (os.environ.get(name, "") for name in ("TRIAL_NAME", "TRIAL_TOPIC", "TRIAL_ANSWERS"))
 SLEEP_SECONDS = float(os.environ.get("TRIAL_SLEEP_SECONDS", "0"))
 
 
@@ -33,10 +34,10 @@ async def handle(batch: Sequence[Message], transaction: Transaction) -> None:
 
 async def serve(loaded: RuntimeSettings) -> None:
     """The composition root."""
-    async with service.parts("trial", loaded) as parts:
+    async with service.parts(NAME, loaded) as parts:
         consumer = parts.consumer({TOPIC: Route(DECODER, handle)})
         await service.run(parts.api(), loaded.http, [consumer.run, parts.persistent(parts.relay.sweep)])
 
 
 if __name__ == "__main__":
-    sys.exit(service.main(sys.argv[1:], "trial", RuntimeSettings, service.MIGRATIONS, serve))
+    sys.exit(service.main(sys.argv[1:], NAME, RuntimeSettings, service.MIGRATIONS, serve))

@@ -85,3 +85,12 @@ async def test_one_that_fails_leaves_nothing_of_itself_and_can_be_mended(pool: P
     more.write_text(good)
     assert await migrate(pool, folder) == ["orchard/0002_more.sql"]
     assert await apples(pool) == [1, 2]
+
+
+async def test_one_that_cannot_be_noted_is_not_applied(pool: Pool, folder: Path) -> None:
+    (folder / "0002_more.sql").write_text(
+        "INSERT INTO apple VALUES (2); INSERT INTO migration (name, digest) VALUES ('orchard/0002_more.sql', 'taken')"
+    )
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await migrate(pool, folder)
+    assert await apples(pool) == [1]

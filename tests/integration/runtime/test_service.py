@@ -76,6 +76,7 @@ def start(foundation: Stack, trial: Trial, tmp_path: Path) -> Iterator[Start]:
             "AMENDS_DATABASE": foundation.databases["billing"],
             "AMENDS_HTTP": address,
             "AMENDS_OPERATOR_TOKEN": TOKEN,
+            "TRIAL_NAME": trial.group,
             "TRIAL_TOPIC": trial.topic,
             "TRIAL_ANSWERS": trial.answers,
             **changes,
@@ -99,8 +100,8 @@ def start(foundation: Stack, trial: Trial, tmp_path: Path) -> Iterator[Start]:
 async def test_a_service_answers_the_probes_and_shows_its_metrics(trial: Trial, start: Start) -> None:
     await trial.send(parcels(range(30)))
     service = start()
-    assert (await service.answers("/livez")).json() == {"service": "trial", "status": "alive"}
-    assert (await service.answers("/readyz")).json() == {"service": "trial", "ready": True, "wrong": {}}
+    assert (await service.answers("/livez")).json() == {"service": trial.group, "status": "alive"}
+    assert (await service.answers("/readyz")).json() == {"service": trial.group, "ready": True, "wrong": {}}
     await trial.done(30)
 
     async def counted() -> bool:
@@ -175,12 +176,12 @@ async def test_a_service_that_is_killed_is_taken_over_from(trial: Trial, start: 
     assert await trial.numbers() == list(range(30))
 
 
-async def test_a_service_without_its_database_gives_up_and_says_so(start: Start) -> None:
+async def test_a_service_without_its_database_gives_up_and_says_so(trial: Trial, start: Start) -> None:
     nowhere = f"{ports.HOST}:{ports.choose(())}"
     service = start(AMENDS_DATABASE=f"postgresql://billing:secret@{nowhere}/billing", AMENDS_PATIENCE_SECONDS="0.5")
     assert await service.ended() == 1
     last = service.lines()[-1]
-    assert (last["service"], last["level"], last["event"]) == ("trial", "error", "ended")
+    assert (last["service"], last["level"], last["event"]) == (trial.group, "error", "ended")
     assert last["error"].startswith("the database does not answer")
     assert "secret" not in service.log.read_text()
 
@@ -197,7 +198,7 @@ async def test_a_service_whose_settings_are_wrong_does_not_start(start: Start) -
     assert service.log.read_text().startswith("AMENDS_OPERATOR_TOKEN: ")
 
 
-async def test_a_command_that_is_none_is_told_what_there_is(start: Start) -> None:
+async def test_a_command_that_is_none_is_told_what_there_is(trial: Trial, start: Start) -> None:
     service = start("server")
     assert await service.ended() == 2
-    assert service.log.read_text() == "usage: python -m services.trial serve | migrate\n"
+    assert service.log.read_text() == f"usage: python -m services.{trial.group} serve | migrate\n"
