@@ -67,18 +67,21 @@ class Consumer:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`; raises `GaveUp` when broker or database stay away longer than the patience."""
-        trouble_since, pause = 0.0, _FIRST_PAUSE_SECONDS
+        trouble_since, pause, resumed = 0.0, _FIRST_PAUSE_SECONDS, 0.0
         try:
             while not stop.is_set() and not self.halted:
                 try:
-                    await self._turn()
-                    trouble_since, pause = 0.0, _FIRST_PAUSE_SECONDS
+                    committed = await self._turn()
+                    # An empty turn proves nothing while the batch that fails is still on its way to us again.
+                    if committed or time.monotonic() - resumed > _LONGEST_PAUSE_SECONDS:
+                        trouble_since, pause = 0.0, _FIRST_PAUSE_SECONDS
                 except Exception as error:  # noqa: BLE001 — `_judge` raises again what it does not know
                     now = time.monotonic()
                     trouble_since = trouble_since or now
                     self._judge(error, now - trouble_since)
                     await _wait(stop, pause)
                     pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+                    resumed = time.monotonic()
             await stop.wait()  # a halted consumer keeps its process, so that it can be looked at
         finally:
             await self._close()
@@ -99,8 +102,8 @@ class Consumer:
         self._metrics.retries.labels(type(error).__name__).inc()
         log.warning("a batch is tried again", error=repr(error), group=self._group)
 
-    async def _turn(self) -> None:
-        """Read one batch and see it through."""
+    async def _turn(self) -> bool:
+        """Read one batch and see it through; returns whether one was committed."""
         if self._consumer is None:
             await self._open()
         if self._unsure:
@@ -109,8 +112,10 @@ class Consumer:
         batch = {(tp.topic, tp.partition): records for tp, records in fetched.items() if records}
         if any(records[0].offset < self._standing.get(at, 1 << 63) for at, records in batch.items()):
             self._unsure = True  # read before the last seek, or from a partition that is no longer ours
-        if batch and not self._unsure:
-            await self._process(batch)
+        if not batch or self._unsure:
+            return False
+        await self._process(batch)
+        return True
 
     async def _process(self, batch: Mapping[Partition, Sequence[Consumed]]) -> None:
         started = time.monotonic()

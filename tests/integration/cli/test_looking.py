@@ -87,7 +87,7 @@ def test_explain_tells_why_a_customer_was_excluded(town: Town, promise: Expected
     assert "not granted" in text.out
 
 
-@pytest.mark.parametrize("customer", ["nobody", "C1?x=1", "C%2F1", "C/1", "..", "x" * 300])
+@pytest.mark.parametrize("customer", ["nobody", "C1?x=1", "C/1", ".."])
 def test_explain_knows_who_was_not_considered(town: Town, customer: str) -> None:
     ran = amends("explain", INCIDENT, customer, root=town.root)
     assert ran.exits == 1
@@ -131,7 +131,6 @@ def test_letters_of_someone_who_got_none(town: Town) -> None:
     [
         ["watch", "no-such"],
         ["reconcile", "no-such"],
-        ["explain", "no-such", "C0000001"],
         ["rerun", "no-such"],
         ["reconcile", "no-such?latest"],
         ["reconcile", "a/b"],
@@ -153,13 +152,10 @@ def test_an_unknown_incident_is_answered_with_the_latest_ones(town: Town, comman
         ["reconcile", INCIDENT, "--output", "xml"],
         ["no-such-command"],
         ["declare", "/no/such/file.yaml"],
-        ["declare", "/"],
         ["import", "contracts", "/no/such/file.csv"],
         ["import", "vouchers", "file.csv"],
         ["watch", INCIDENT, "--deadline", "0"],
-        ["up", "--workers", "billing"],
         ["up", "--workers", "billing=two"],
-        ["demo", "--customers", "0"],
         ["demo", "--customers", "1500001"],
     ],
 )

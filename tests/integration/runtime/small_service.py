@@ -1,7 +1,7 @@
 """A whole service of parcels as a process, for the tests of `service.run`: `python -m …small_service serve`.
 
-`TRIAL_NAME` (and so its group), `TRIAL_TOPIC`, `TRIAL_ANSWERS` and `TRIAL_SLEEP_SECONDS` (how long the database works on
-each batch) say what it does.
+`TRIAL_NAME` (and so its group), `TRIAL_TOPIC`, `TRIAL_ANSWERS` and `TRIAL_SLEEP_SECONDS` (how long the database works
+on each batch) say what it does.
 """
 
 from __future__ import annotations
