@@ -72,7 +72,7 @@ def _format(layout: Layout, tool: tuple[str, ...], settings: Path, environment: 
     shutil.rmtree(data, ignore_errors=True)
     data.mkdir(parents=True)
     cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    command = [*tool, "format", "--cluster-id", cluster, "--config", str(settings)]
+    command = [*tool, "format", f"--cluster-id={cluster}", "--config", str(settings)]  # an id may begin with a dash
     with log.open("wb") as output:
         try:
             code = subprocess.run(
