@@ -31,4 +31,5 @@ def bars() -> Progress:
         TextColumn("{task.fields[note]}"),
         TimeElapsedColumn(),
         console=people,
+        refresh_per_second=4,
     )

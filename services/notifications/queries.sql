@@ -17,12 +17,17 @@ ON CONFLICT (incident_id) DO UPDATE SET
     revision = excluded.revision, title = excluded.title, starts_at = excluded.starts_at, ends_at = excluded.ends_at
 WHERE incident.revision < excluded.revision;
 
+-- new_letter: Where a batch's letters land before they are written
+CREATE TEMPORARY TABLE IF NOT EXISTS new_letter (
+    letter_id uuid, incident_id text, customer_id text, kind text, state text, event text, adjustment bytea
+);
+TRUNCATE new_letter;
+
 -- add_letters: Write letters, or add to one that has not left; an event that is in its letter already does not come back
 INSERT INTO letter (letter_id, incident_id, customer_id, kind, state, settled_at, events, adjustments)
 SELECT letter_id, incident_id, customer_id, kind, state, CASE WHEN state = 'no_address' THEN now() END,
        ARRAY[event], ARRAY[adjustment]
-FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[])
-    AS new(letter_id, incident_id, customer_id, kind, state, event, adjustment)
+FROM new_letter
 ON CONFLICT (letter_id) DO UPDATE SET
     events = letter.events || excluded.events, adjustments = letter.adjustments || excluded.adjustments
 WHERE letter.state IN ('waiting', 'pending', 'no_address') AND NOT letter.events @> excluded.events

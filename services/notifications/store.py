@@ -11,7 +11,7 @@ from uuid import UUID
 from schemas.events import CustomerChanged, IncidentDeclared, IncidentResolved, LetterKind
 from services.notifications.decide import Settled
 from services.notifications.domain import Incident, Recipient, SettledLetter, State
-from services.runtime.database import Connection, columns, queries
+from services.runtime.database import Connection, columns, queries, stage
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 SQL = queries(Path(__file__).with_name("queries.sql"))
@@ -128,7 +128,8 @@ class Store:
         written: dict[str, NewsOf] = {}
         while drafts:
             first = {draft.letter_id: draft for draft in reversed(drafts)}  # a statement may touch a row only once
-            rows = await self._connection.fetch(SQL["add_letters"], *columns(first.values()))
+            await stage(self._connection, "new_letter", SQL["new_letter"], first.values())
+            rows = await self._connection.fetch(SQL["add_letters"])
             written |= {first[letter_id].event_id: NewsOf(first[letter_id], is_new) for letter_id, is_new in rows}
             drafts = [draft for draft in drafts if first[draft.letter_id] is not draft]
         return written

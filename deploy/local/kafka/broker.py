@@ -19,8 +19,9 @@ NAME = "kafka"
 CONTROLLER = "kafka-controller"
 """The name under which the port between broker and controller is remembered."""
 
-# Few cores: the parallel collector costs less than G1's barriers, and pauses of a small heap are short.
-JVM = ("-Xms512m", "-Xmx1g", "-XX:+UseParallelGC", "-XX:+ExitOnOutOfMemoryError")
+# Few cores: the parallel collector costs less than G1's barriers, and pauses of a small heap are short. A broker that
+# lives for minutes does not earn back what the second compiler costs: without it a third of its time is saved.
+JVM = ("-Xms512m", "-Xmx1g", "-XX:+UseParallelGC", "-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError")
 FORMAT_SECONDS = 120
 _FOLDER = Path(__file__).parent
 
@@ -36,7 +37,7 @@ def kafka(layout: Layout, chosen: Mapping[str, int], on_step: Callable[[str], No
 
     def prepare() -> None:
         settings.write_text(_settings(layout, chosen), encoding="utf-8")
-        command = (java, "-XX:TieredStopAtLevel=1", log4j, *classpath, "kafka.tools.StorageTool")
+        command = (java, log4j, *classpath, "kafka.tools.StorageTool")
         _format(layout, command, settings, environment)
 
     return Component(
