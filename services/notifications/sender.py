@@ -13,7 +13,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import orjson
@@ -71,13 +71,33 @@ class Sender:
         await self.recover()
         written: _Line = asyncio.Queue(1)
         answered: _Line = asyncio.Queue(1)
+        writing = asyncio.ensure_future(self._write(written, stop))
+        sending = asyncio.ensure_future(self._send(written, answered, stop))
+        settling = asyncio.ensure_future(self._settle(answered))
+        stages = (writing, sending, settling)
         try:
-            async with asyncio.TaskGroup() as stages:
-                stages.create_task(self._write(written, stop))
-                stages.create_task(self._send(written, answered, stop))
-                stages.create_task(self._settle(answered))
-        except ExceptionGroup as failures:
-            raise failures.exceptions[0] from None
+            await asyncio.wait(stages, return_when=asyncio.FIRST_EXCEPTION)
+            if not sending.done():  # a stage beside it has failed: cut off now, what is on the wire would be in doubt
+                writing.cancel()
+                settling.cancel()
+                await self._fall_silent(sending, written, answered)
+        finally:
+            for stage in stages:
+                stage.cancel()
+            await asyncio.wait(stages)
+        for stage in stages:
+            if not stage.cancelled():
+                stage.result()
+
+    async def _fall_silent(self, sending: asyncio.Future[None], written: _Line, answered: _Line) -> None:
+        """See through what is on the wire. Nobody settles it any more: the journal knows what became of it."""
+        ending = asyncio.ensure_future(written.put(None))
+        while not sending.done():
+            dropped: asyncio.Future[_Handful | None] = asyncio.ensure_future(answered.get())
+            either: list[asyncio.Future[Any]] = [sending, dropped]
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            dropped.cancel()
+        ending.cancel()
 
     async def recover(self) -> None:
         """Judge what this worker had in hand when it was stopped: sent, in doubt, or safe to send again."""

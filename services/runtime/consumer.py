@@ -186,6 +186,7 @@ class Consumer:
         self._unsure = False  # a rebalance during the waits below makes it true again
         try:
             self._cluster = await broker.cluster_id(self._kafka)
+            await self._workbench.relay.follow(self._cluster)
             first = await self._consumer.beginning_offsets(assigned)
             end = await self._consumer.end_offsets(assigned)
             extents = {(tp.topic, tp.partition): Extent(first[tp], end[tp]) for tp in assigned}

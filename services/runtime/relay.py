@@ -44,6 +44,7 @@ class Publisher:
     def __init__(self, kafka: str, *, delivery_seconds: float, metrics: Metrics) -> None:
         self._kafka, self._seconds, self._metrics = kafka, delivery_seconds, metrics
         self._producer: Any = None
+        self._cluster = ""
         self._starting = asyncio.Lock()
 
     async def publish(self, outgoing: Outgoing) -> None:
@@ -105,6 +106,16 @@ class Publisher:
                 self._producer = producer
             return self._producer
 
+    async def follow(self, cluster: str) -> None:
+        """Publish to this cluster from now on: another one gives the same producer ids to other producers.
+
+        With an id of the cluster that was lost a batch could be taken for a repetition of somebody else's.
+        """
+        if self._cluster not in ("", cluster):
+            log.warning("the cluster is another one: a new producer")
+            await self.close()
+        self._cluster = cluster
+
     async def close(self) -> None:
         """Let go of the producer; what it has not delivered stays pending in the outbox."""
         producer, self._producer = self._producer, None
@@ -123,6 +134,10 @@ class Relay:
 
     def __init__(self, pool: Pool, publisher: Publisher) -> None:
         self._pool, self._publisher = pool, publisher
+
+    async def follow(self, cluster: str) -> None:
+        """Publish to this cluster from now on."""
+        await self._publisher.follow(cluster)
 
     async def publish(self, connection: Connection, outbox_id: int, outgoing: Outgoing) -> None:
         """Publish a row that this worker has just committed, from memory."""

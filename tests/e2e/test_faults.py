@@ -53,4 +53,4 @@ def test_the_services_wait_for_what_they_stand_on_and_go_on(world: World, part: 
     expected = in_the_middle(world, f"killed-{part}", "notifications" if part == "mail" else "billing")
     world.stack.kill(part)
     world.stack.start(part)
-    seen_through(world, expected, in_doubt_at_most=0 if part == "kafka" else SMTP_CONNECTIONS)
+    seen_through(world, expected, in_doubt_at_most=SMTP_CONNECTIONS)
