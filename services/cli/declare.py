@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
 import typer
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from schemas import topics
 from schemas.events import IncidentDeclared
@@ -68,6 +69,9 @@ def read(file: Path) -> IncidentDeclared:
         content = _content(file.read_text("utf-8-sig"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise CommandError(f"{file.name} is neither YAML nor JSON: {error}") from None
+    misspelt = _unknown(content, IncidentDeclared)
+    if misspelt:
+        raise CommandError("\n".join(f"{file.name}: {problem}" for problem in misspelt))
     try:
         return IncidentDeclared.model_validate_json(orjson.dumps(content))
     except ValidationError as error:
@@ -78,6 +82,22 @@ def read(file: Path) -> IncidentDeclared:
         raise CommandError("\n".join(problems)) from None
     except TypeError as error:
         raise CommandError(f"{file.name}: {error}") from None
+
+
+def _unknown(content: Any, model: type[BaseModel], path: str = "") -> list[str]:
+    """Fields that an incident does not have. On the wire they are ignored; in a file they are misspelt ones."""
+    if not isinstance(content, dict):
+        return []
+    found = []
+    for name, value in content.items():
+        field = model.model_fields.get(str(name))
+        if field is None:
+            near = get_close_matches(str(name), model.model_fields, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"the fields are {', '.join(model.model_fields)}"
+            found.append(f"{path}{name}: there is no such field; {hint}")
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            found += _unknown(value, field.annotation, f"{path}{name}.")
+    return found
 
 
 def _content(text: str) -> Any:

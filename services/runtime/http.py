@@ -9,13 +9,15 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Annotated, Any, TypeAlias
 
-from fastapi import Depends, FastAPI, Header, HTTPException, Response
+import asyncpg
+from fastapi import Depends, FastAPI, Header, HTTPException, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import SecretStr
 
 from services.runtime import positions, tally
 from services.runtime.database import Pool
+from services.runtime.errors import Transient, classify
 from services.runtime.metrics import Metrics
 from services.runtime.relay import Relay
 
@@ -28,6 +30,8 @@ def api(
 ) -> FastAPI:
     """The service's web application; it is ready when every check finds nothing wrong."""
     app = FastAPI(title=f"Amends {service}", docs_url=None, redoc_url=None)
+    for passing in (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        app.add_exception_handler(passing, _unavailable)
     _mount_probes(app, service, metrics, checks)
 
     @app.get("/tally/{subject}")
@@ -45,6 +49,13 @@ def api(
         return StreamingResponse(_lines(relay.republish()), media_type="application/x-ndjson")
 
     return app
+
+
+async def _unavailable(_: Request, error: Exception) -> Response:
+    """The database is away, or coming: whoever asks may ask again. (What is not of that kind is a fault of ours.)"""
+    if classify(error) is not Transient:
+        raise error
+    return JSONResponse({"detail": f"not now: {type(error).__name__}"}, status_code=503)
 
 
 async def _lines(counts: AsyncIterator[int]) -> AsyncIterator[bytes]:

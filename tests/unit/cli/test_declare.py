@@ -111,3 +111,12 @@ def test_what_is_no_declaration_is_refused_by_name(tmp_path: Path, content: str)
 def test_what_is_neither_yaml_nor_json_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(CommandError, match=r"incident\.yaml is neither YAML nor JSON"):
         read(written(tmp_path, content))
+
+
+def test_a_misspelt_field_is_not_passed_over_in_silence(tmp_path: Path) -> None:
+    """Ignored, `end_at` would mean an impact without an end."""
+    file = written(tmp_path, YAML.replace("  ends_at:", "  end_at:").replace("title:", "colour:"))
+    with pytest.raises(CommandError) as refused:
+        read(file)
+    assert "incident.yaml: impact.end_at: there is no such field; did you mean ends_at?" in str(refused.value)
+    assert "incident.yaml: colour: there is no such field; the fields are incident_id, revision" in str(refused.value)
