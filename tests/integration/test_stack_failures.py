@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import uuid
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,6 +37,15 @@ def test_an_interrupted_up_leaves_nothing_half_started(tmp_path: Path, at: str) 
         up(tmp_path, services=False, on_step=interrupt)
     assert everything_of(tmp_path) == []
     assert not (tmp_path / "stack.json").exists()
+
+
+def test_a_cluster_id_that_begins_with_a_dash_is_no_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One random id in 64 does."""
+    monkeypatch.setattr("deploy.local.kafka.broker.uuid.uuid4", lambda: uuid.UUID(bytes=b"\xf8" + bytes(range(15))))
+    try:
+        assert up(tmp_path, services=False).kafka
+    finally:
+        down(tmp_path)
 
 
 def python(layout: Layout, script: str, *, ready: bool, seconds: float = 20.0) -> Component:
