@@ -40,9 +40,7 @@ CREATE TABLE letter (
     CHECK ((state = 'sending') = (claimed_by IS NOT NULL)),
     CHECK ((state IN ('waiting', 'pending', 'sending')) = (settled_at IS NULL)),
     CHECK (cardinality(events) = cardinality(adjustments))
-    -- What a letter says is written once; its state changes twice and must not drag the words along.
-) WITH (fillfactor = 70, toast_tuple_target = 256);
-ALTER TABLE letter ALTER COLUMN adjustments SET STORAGE EXTERNAL;
+) WITH (fillfactor = 70);
 CREATE INDEX letter_customer ON letter (customer_id);
 CREATE INDEX letter_pending ON letter (due_at) WHERE state = 'pending';
 CREATE INDEX letter_sending ON letter (claimed_by) WHERE state = 'sending';
