@@ -13,12 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple, NewType
-from uuid import UUID, uuid5
+from uuid import UUID
 
+from schemas import ids
 from schemas.events import LetterKind
-
-NAMESPACE = UUID("b0f2d6a4-6a53-5c0e-9f0b-5d3a1f6c2e11")
-"""Letters are named in a namespace of their own: never change it, a replay must find the same letters."""
 
 Address = NewType("Address", str)
 """An e-mail address that went through `addresses.usable`: ASCII, one mailbox, nothing to inject."""
@@ -127,8 +125,7 @@ def letter_id(incident_id: str, customer_id: str, kind: LetterKind, which: str =
 
     `which` tells apart several letters of one kind, for later additions (their entry ids, say).
     """
-    parts = (incident_id, customer_id, kind, which) if which else (incident_id, customer_id, kind)
-    return uuid5(NAMESPACE, "\x1f".join(parts))
+    return UUID(ids.letter_id(incident_id, customer_id, kind, which))
 
 
 # ── Text from outside ────────────────────────────────────────────────────────────────────────────────────────────

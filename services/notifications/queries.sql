@@ -83,9 +83,6 @@ FROM unnest($1::uuid[], $2::text[], $3::interval[], $4::text[], $5::boolean[]) A
 WHERE letter.letter_id = new.letter_id AND letter.state = 'sending'
 RETURNING letter.letter_id::text, letter.incident_id, letter.customer_id, letter.kind, letter.state;
 
--- next_due: In how many seconds the next letter is due
-SELECT extract(epoch FROM min(due_at) - now())::float8 FROM letter WHERE state = 'pending';
-
 -- books: An incident's letters in numbers
 SELECT kind, state, count(*) AS letters FROM letter WHERE incident_id = $1 GROUP BY kind, state;
 

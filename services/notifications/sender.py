@@ -30,7 +30,7 @@ from services.notifications.mailer import Mailer
 from services.notifications.relay import Mail
 from services.notifications.store import Claimed, Store
 from services.runtime import bell
-from services.runtime.service import wait
+from services.runtime.bell import wait
 from services.runtime.work import Transaction, Workbench
 
 log = structlog.get_logger()

@@ -19,6 +19,12 @@ async def ring(connection: Connection, name: str) -> None:
     await connection.execute("SELECT pg_notify($1, '')", name)
 
 
+async def wait(stop: asyncio.Event, seconds: float) -> None:
+    """Wait so many seconds, or until the event."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
+
+
 class Bell:
     """What a waiting task holds."""
 
@@ -27,8 +33,7 @@ class Bell:
 
     async def wait(self, seconds: float) -> None:
         """Return when the bell has rung since the last wait, or after so many seconds."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._rung.wait(), seconds)
+        await wait(self._rung, seconds)
         self._rung.clear()
 
     def hear(self, *_: object) -> None:

@@ -17,6 +17,7 @@ import structlog
 from aiokafka import TopicPartition
 
 from services.runtime import broker, positions
+from services.runtime.bell import wait
 from services.runtime.envelope import Consumed, Decoder, Message, Unreadable
 from services.runtime.errors import Conflict, GaveUp, Halted, Poison, Transient, classify
 from services.runtime.positions import Extent, Partition
@@ -79,7 +80,7 @@ class Consumer:
                     now = time.monotonic()
                     trouble_since = trouble_since or now
                     self._judge(error, now - trouble_since)
-                    await _wait(stop, pause)
+                    await wait(stop, pause)
                     pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
                     resumed = time.monotonic()
             await stop.wait()  # a halted consumer keeps its process, so that it can be looked at
@@ -268,10 +269,3 @@ def _reason(error: Exception) -> str:
         return error.reason
     where = getattr(error, "constraint_name", None) or getattr(error, "column_name", None)
     return f"cannot be stored: {type(error).__name__}" + (f" ({where})" if where else "")
-
-
-async def _wait(stop: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(stop.wait(), seconds)
-    except TimeoutError:
-        return

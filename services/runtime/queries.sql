@@ -42,9 +42,6 @@ SELECT outbox_id, records, payload FROM outbox WHERE outbox_id > $1 ORDER BY out
 -- outbox_end: The last row written so far
 SELECT coalesce(max(outbox_id), 0) FROM outbox;
 
--- outbox_pending: What is committed and not yet published: rows, and the oldest one's time
-SELECT count(*) AS rows, extract(epoch FROM min(created_at))::float8 AS oldest FROM outbox WHERE published_at IS NULL;
-
 -- set_aside: Keep records that can never be processed, once each
 INSERT INTO quarantine (cluster, topic, partition, record_offset, key, value, headers, reason)
 SELECT $1, * FROM unnest($2::text[], $3::integer[], $4::bigint[], $5::bytea[], $6::bytea[], $7::bytea[], $8::text[])

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.partitioner import murmur2
 
+from services.runtime.bell import wait
 from services.runtime.database import Connection, Pool, queries
 from services.runtime.envelope import Record
 from services.runtime.errors import Transient, classify
@@ -167,8 +167,7 @@ class Relay:
     async def sweep(self, stop: asyncio.Event) -> None:
         """Until `stop`: publish what a worker that died has left behind."""
         while not stop.is_set():
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), _SWEEP_SECONDS)
+            await wait(stop, _SWEEP_SECONDS)
             await self.flush(_STALE_AFTER)
 
     async def republish(self) -> AsyncIterator[int]:

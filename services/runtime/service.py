@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ import uvloop
 from fastapi import FastAPI
 
 from services.runtime import database, http, logs
+from services.runtime.bell import wait
 from services.runtime.consumer import Consumer, Route
 from services.runtime.database import Pool
 from services.runtime.errors import AmendsError, Conflict, GaveUp, Transient, classify
@@ -105,12 +106,6 @@ class Parts:
                     pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
         return keep
-
-
-async def wait(stop: asyncio.Event, seconds: float) -> None:
-    """Wait so many seconds, or until `stop`."""
-    with suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), seconds)
 
 
 @asynccontextmanager

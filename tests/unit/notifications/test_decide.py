@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 
+from schemas import ids
 from services.notifications.decide import Addressed, Mark, address_letter, recover, settle, wait_after
 from services.notifications.domain import (
     Deferred,
@@ -76,6 +77,7 @@ def test_a_letter_has_the_same_id_in_every_replay_and_another_for_every_kind() -
     first = letter_id("i", "c", "details")
     assert first.version == 5
     assert first == letter_id("i", "c", "details")
+    assert str(first) == ids.letter_id("i", "c", "details"), "the id that consumers can work out for themselves"
     others = {
         letter_id("i", "c", "correction"),
         letter_id("i", "c", "correction", "entry"),
