@@ -33,7 +33,7 @@ class CsvError:
         where = f"{self.file} line {self.line}"
         if self.column is not None:
             where += f", column {_escaped(self.column)}"
-        return f"{where}: {self.problem}" if self.value is None else f"{where}: {_shown(self.value)} {self.problem}"
+        return f"{where}: {self.problem}" if self.value is None else f"{where}: {shown(self.value)} {self.problem}"
 
 
 class CsvErrors(ValueError):
@@ -64,7 +64,8 @@ class UnreadableError(ValueError):
         self.column = column
 
 
-def _shown(value: str) -> str:
+def shown(value: str) -> str:
+    """The value in quotes, on one line, printable, cut where it is long."""
     return f'"{_escaped(value)}"'
 
 

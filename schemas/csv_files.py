@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from schemas.csv_errors import CsvError, CsvErrors
-from schemas.csv_reading import Event, Layout, Reading
-from schemas.csv_rows import BrokenFileError, Source, Table, opened
+from schemas.csv_reading import Event, Layout, Reading, read_all
+from schemas.csv_rows import Source
 from schemas.csv_values import day, json_object, money, optional_day, optional_text, slugs, text
 from schemas.events import ContractChanged, CustomerChanged
 
@@ -25,12 +25,12 @@ def _ends_before_it_starts(contract: ContractChanged) -> tuple[str, str] | None:
     return None
 
 
-_CUSTOMERS = Layout(
+CUSTOMERS = Layout(
     CustomerChanged,
     (text("customer_id"), optional_text("name"), optional_text("email"), optional_text("locale")),
     lambda customer: None,
 )
-_CONTRACTS = Layout(
+CONTRACTS = Layout(
     ContractChanged,
     (
         text("contract_id"),
@@ -56,7 +56,7 @@ def read_customers(file: Source) -> Iterator[CustomerChanged]:
     is null. Raises `CsvErrors` at the end of a file in which anything is wrong, or after `ERRORS_AT_MOST` errors;
     `OSError` when it cannot be opened.
     """
-    return _read(file, _CUSTOMERS)
+    return _read(file, CUSTOMERS)
 
 
 def read_contracts(file: Source) -> Iterator[ContractChanged]:
@@ -65,28 +65,8 @@ def read_contracts(file: Source) -> Iterator[ContractChanged]:
     Dates are YYYY-MM-DD, `monthly_fee` a decimal with its `currency`, `addons` separated by `;`, `attributes` a JSON
     object; an empty value is null, an empty list or an empty object. Raises as `read_customers` does.
     """
-    return _read(file, _CONTRACTS)
+    return _read(file, CONTRACTS)
 
 
 def _read(source: Source, layout: Layout[Event]) -> Iterator[Event]:
-    with opened(source) as (name, stream):
-        reading = Reading(name, layout)
-        stopped = False
-        try:
-            table = Table(stream, layout.columns)
-            reading.arrange(table.columns)
-            for block in table.blocks():
-                events = reading.block(block, careful=table.suspect)
-                if not reading.errors:
-                    yield from events
-                if reading.full:
-                    stopped = True
-                    break
-        except BrokenFileError as broken:
-            reading.errors.append(broken.in_file(name))
-            stopped = True
-        if reading.errors:
-            if reading.has_duplicates and stream.seekable():
-                stream.seek(0)
-                reading.name_first_lines(Table(stream, layout.columns))
-            raise CsvErrors(tuple(reading.errors), stopped)
+    return read_all(source, lambda name: Reading(name, layout))

@@ -12,8 +12,8 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from schemas.csv_errors import ERRORS_AT_MOST, CsvError, UnreadableError
-from schemas.csv_rows import Block, Table
+from schemas.csv_errors import ERRORS_AT_MOST, CsvError, CsvErrors, UnreadableError
+from schemas.csv_rows import Block, BrokenFileError, Dialect, Source, Table, check_header, opened
 from schemas.csv_values import Field
 from schemas.values import Value
 
@@ -38,6 +38,8 @@ class Layout(Generic[Event]):
 class Reading(Generic[Event]):
     """One file being read: a block at a time, or row by row where something in the block is wrong."""
 
+    dialect = Dialect()
+
     def __init__(self, name: str, layout: Layout[Event]) -> None:
         self._name = name
         self._layout = layout
@@ -49,7 +51,11 @@ class Reading(Generic[Event]):
         self.errors: list[CsvError] = []
 
     def arrange(self, columns: Sequence[str]) -> None:
-        """Takes note of the order in which the file has its columns."""
+        """Takes note of the order in which the file has its columns; raises `BrokenFileError` for the wrong ones."""
+        check_header(columns, self._layout.columns)
+        self._place(columns)
+
+    def _place(self, columns: Sequence[str]) -> None:
         self._columns = tuple(columns)
         self._at = [tuple(columns.index(column) for column in field.columns) for field in self._layout.fields]
 
@@ -71,11 +77,16 @@ class Reading(Generic[Event]):
         return events
 
     def _at_once(self, block: Block) -> list[Event] | None:
-        """The events of a block in which all is well, else None: column by column, and one validation for all."""
+        """The events of a block in which all is well, else None."""
         try:
             values = list(zip(*block.rows, strict=True))
-            if len(values) != len(self._columns):
-                return None
+        except ValueError:
+            return None
+        return self._of_columns(values) if len(values) == len(self._columns) else None
+
+    def _of_columns(self, values: Sequence[Sequence[str]]) -> list[Event] | None:
+        """The events of values by column in which all is well, else None: one validation for all."""
+        try:
             keys = values[self._at[0][0]]
             events: list[Event] = self._many.validate_python(
                 [dict(zip(self._names, row, strict=True)) for row in zip(*self._converted(values), strict=True)]
@@ -88,7 +99,7 @@ class Reading(Generic[Event]):
         self._seen |= fresh
         return events
 
-    def _converted(self, values: list[tuple[str, ...]]) -> Iterator[Sequence[Any]]:
+    def _converted(self, values: Sequence[Sequence[str]]) -> Iterator[Sequence[Any]]:
         for at, readings in zip(self._at, self._readings, strict=True):
             raw: Sequence[Any] = values[at[0]] if len(at) == 1 else list(zip(*(values[i] for i in at), strict=True))
             yield raw if readings is None else [readings[value] for value in raw]
@@ -98,10 +109,7 @@ class Reading(Generic[Event]):
         if self.full:
             return None
         before = len(self.errors)
-        if len(row) != len(self._columns):
-            problem = f"the row has {len(row)} values, the header {len(self._columns)} columns"
-            hint = ": quote a value that has a comma in it" if len(row) > len(self._columns) else ""
-            self.errors.append(CsvError(self._name, line, None, None, problem + hint))
+        if not self._is_as_long(line, row, len(self._columns)):
             return None
         self._check_bytes(line, row)
         if len(self.errors) > before:
@@ -119,6 +127,16 @@ class Reading(Generic[Event]):
             self._add(line, row, *wrong)
         return event if len(self.errors) == before else None
 
+    def _is_as_long(self, line: int, row: Sequence[str], columns: int) -> bool:
+        """Whether a row has as many values as the header has columns; `errors` say so when not."""
+        if len(row) == columns:
+            return True
+        mark = {",": "comma", "\t": "tab"}.get(self.dialect.delimiter, self.dialect.delimiter)
+        hint = f": quote a value that has a {mark} in it" if len(row) > columns else ""
+        problem = f"the row has {len(row)} values, the header {columns} columns{hint}"
+        self.errors.append(CsvError(self._name, line, None, None, problem))
+        return False
+
     def _validated(self, line: int, row: Sequence[str], data: dict[str, Any]) -> Event | None:
         try:
             return self._layout.model.model_validate(data)
@@ -131,18 +149,16 @@ class Reading(Generic[Event]):
 
     def _check_bytes(self, line: int, row: Sequence[str]) -> None:
         for column, value in zip(self._columns, row, strict=True):
-            strange = next((character for character in value if "\udc80" <= character <= "\udcff"), None)
-            if strange is not None:
-                byte = ord(strange) - 0xDC00
-                self._add(line, row, column, f"has a byte (0x{byte:02X}) that is not UTF-8: save the file as UTF-8")
-            elif "\0" in value:
-                self._add(line, row, column, "has a NUL byte: remove it")
+            if (problem := strange(value)) is not None:
+                self._add(line, row, column, problem)
 
     def _check_key(self, line: int, row: Sequence[str]) -> None:
         key = row[self._at[0][0]]
         if key in self._seen:
-            self._twice[len(self.errors)] = key
+            before = len(self.errors)
             self._add(line, row, self._columns[self._at[0][0]], "is there twice: an earlier line has it already")
+            if len(self.errors) > before:
+                self._twice[before] = key
         elif key:
             self._seen.add(key)
 
@@ -159,22 +175,60 @@ class Reading(Generic[Event]):
         """
         wanted = set(self._twice.values())
         first: dict[str, int] = {}
-        if wanted:
-            for line, row in _numbered(again):
-                key = row[self._at[0][0]] if len(row) == len(self._columns) else ""
-                if key in wanted:
-                    first[key] = line
-                    wanted.remove(key)
-                    if not wanted:
-                        break
+        for line, key in self._keys(again):
+            if key in wanted:
+                first[key] = line
+                wanted.remove(key)
+                if not wanted:
+                    break
         for at, key in self._twice.items():
-            problem = f"is there twice: line {first[key]} has it already"
+            problem = self.errors[at].problem.replace("an earlier line has it", f"line {first[key]} has it")
             self.errors[at] = replace(self.errors[at], problem=problem)
 
+    def _keys(self, table: Table) -> Iterator[tuple[int, str]]:
+        """The ids of the file, each with its line."""
+        for block in table.blocks():
+            for line, row in block.numbered():
+                yield line, row[self._at[0][0]] if len(row) == len(self._columns) else ""
 
-def _numbered(table: Table) -> Iterator[tuple[int, Sequence[str]]]:
-    for block in table.blocks():
-        yield from block.numbered()
+
+def read_all(source: Source, reading_of: Callable[[str], Reading[Event]]) -> Iterator[Event]:
+    """What a file stands for, in its order; `reading_of` makes the reading of a file of this name.
+
+    Raises `CsvErrors` at the end of a file in which anything is wrong, or after `ERRORS_AT_MOST` errors.
+    """
+    with opened(source) as (name, stream):
+        reading = reading_of(name)
+        stopped = False
+        try:
+            table = Table(stream, reading.dialect)
+            reading.arrange(table.columns)
+            stopped = bool(reading.errors)
+            for block in () if stopped else table.blocks():
+                events = reading.block(block, careful=table.suspect)
+                if not reading.errors:
+                    yield from events
+                if reading.full:
+                    stopped = True
+                    break
+        except BrokenFileError as broken:
+            reading.errors.append(broken.in_file(name))
+            stopped = True
+        if reading.errors:
+            if reading.has_duplicates and stream.seekable():
+                stream.seek(0)
+                reading.name_first_lines(Table(stream, reading.dialect))
+            raise CsvErrors(tuple(reading.errors), stopped)
+
+
+def strange(value: str, encoding: str = "utf-8") -> str | None:
+    """What is wrong with the bytes of a value, if anything: they are not of the encoding, or NUL."""
+    for character in value:
+        if "\udc80" <= character <= "\udcff":
+            byte = ord(character) - 0xDC00
+            right = "save the file as UTF-8" if encoding == "utf-8" else "name the file's own encoding in the map"
+            return f"has a byte (0x{byte:02X}) that is not {encoding.upper()}: {right}"
+    return "has a NUL byte: remove it" if "\0" in value else None
 
 
 def _in_plain_words(kind: str, message: str, limits: dict[str, Any]) -> str:

@@ -39,6 +39,16 @@ class BrokenFileError(ValueError):
         return CsvError(file, self.line, self.column, self.value, self.problem)
 
 
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a file is written; `quote` is None where nothing is quoted."""
+
+    delimiter: str = ","
+    quote: str | None = '"'
+    encoding: str = "utf-8"
+    header_line: int = 1
+
+
 @contextmanager
 def opened(source: Source) -> Iterator[tuple[str, BinaryIO]]:
     """The file's name for messages, and its bytes; closes what it opened. Raises `OSError` as `open` does."""
@@ -54,19 +64,20 @@ def opened(source: Source) -> Iterator[tuple[str, BinaryIO]]:
 
 
 class Lines:
-    """The lines of a stream of UTF-8 bytes, for `csv.reader`.
+    """The lines of a stream of bytes, for `csv.reader`.
 
-    `suspect` turns true for good once a chunk was not UTF-8 or held a NUL byte. Such lines are passed on with the
-    bytes that could not be read as lone surrogates, so that the row's reader finds out which column they are in.
+    `suspect` turns true for good once a chunk was not of the encoding or held a NUL byte. Such lines are passed on with
+    the bytes that could not be read as lone surrogates, so that the row's reader finds out which column they are in.
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, encoding: str) -> None:
         self._stream = stream
+        self._encoding = encoding
+        self._count = 0
         self.suspect = False
 
     def __iter__(self) -> Iterator[str]:
-        count = 0
-        for chunk in self._chunks():
+        for chunk in self._chunks() if self._encoding == "utf-8" else self._transcoded():
             try:
                 text = chunk.decode("utf-8")
                 self.suspect = self.suspect or b"\0" in chunk
@@ -75,9 +86,10 @@ class Lines:
                 self.suspect = True
             if len(chunk) > _LINE_BYTES_AT_MOST and not chunk.endswith(b"\n"):
                 raise BrokenFileError(
-                    count + chunk.count(b"\n") + 1, f"the line is longer than {_LINE_BYTES_AT_MOST} bytes: is it CSV?"
+                    self._count + chunk.count(b"\n") + 1,
+                    f"the line is longer than {_LINE_BYTES_AT_MOST} bytes: is it CSV?",
                 )
-            count += chunk.count(b"\n")
+            self._count += chunk.count(b"\n")
             # newline="\n": a line ends there and nowhere else, and nothing is translated.
             yield from io.StringIO(text, newline="\n")
 
@@ -93,6 +105,20 @@ class Lines:
                 chunk = chunk.removeprefix(_BOM)
                 first = False
             yield chunk
+
+    def _transcoded(self) -> Iterator[bytes]:
+        """As `_chunks`, of another encoding. What is not of it stays the byte that it is, which UTF-8 is not either."""
+        text = io.TextIOWrapper(self._stream, self._encoding, "surrogateescape", newline="\n")
+        try:
+            while chunk := text.read(_CHUNK_BYTES):
+                if not chunk.endswith("\n"):
+                    chunk += text.readline(_LINE_BYTES_AT_MOST)
+                yield chunk.encode("utf-8", "surrogateescape")
+        except UnicodeError:  # of UTF-16: a byte by itself is no character's
+            raise BrokenFileError(self._count + 1, f"the file is not {self._encoding} from here on") from None
+        finally:
+            if not self._stream.closed:  # it is for whoever opened it to close
+                text.detach()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,16 +138,31 @@ class Block:
 
 
 class Table:
-    """A CSV file whose first row names the columns.
+    """A CSV file, one row of which names the columns, the first one unless the dialect says otherwise.
 
-    `columns` gives the names as the file orders them. Raises `BrokenFileError` when the header is not right, or later
-    where the quoting breaks.
+    `columns` gives the names as the file orders them. Raises `BrokenFileError` when there are none, or later where the
+    quoting breaks.
     """
 
-    def __init__(self, stream: BinaryIO, columns: Sequence[str]) -> None:
-        self._lines = Lines(stream)
-        self._reader = csv.reader(self._lines, strict=True)
-        self.columns = self._header(columns)
+    def __init__(self, stream: BinaryIO, dialect: Dialect) -> None:
+        self._lines = Lines(stream, dialect.encoding)
+        self._above = dialect.header_line - 1
+        lines = iter(self._lines)
+        for _ in islice(lines, self._above):
+            pass
+        self._reader = csv.reader(
+            lines,
+            strict=True,
+            delimiter=dialect.delimiter,
+            quotechar=dialect.quote,
+            quoting=csv.QUOTE_NONE if dialect.quote is None else csv.QUOTE_MINIMAL,
+        )
+        try:
+            self.columns = tuple(next(self._reader, ()))
+        except csv.Error as error:
+            raise BrokenFileError(dialect.header_line, _quoting(error)) from error
+        if any("\0" in name for name in self.columns):
+            raise BrokenFileError(dialect.header_line, "the header has NUL bytes: is the file UTF-16? Save it as UTF-8")
 
     @property
     def suspect(self) -> bool:
@@ -131,7 +172,7 @@ class Table:
     def blocks(self) -> Iterator[Block]:
         """The rows after the header. What stood before a break in the quoting comes before the error is raised."""
         while True:
-            line = self._reader.line_num + 1
+            line = self._above + self._reader.line_num + 1
             rows: list[list[str]] = []
             broken = None
             try:
@@ -148,27 +189,22 @@ class Table:
             if len(rows) < ROWS_PER_BLOCK:
                 return
 
-    def _header(self, wanted: Sequence[str]) -> tuple[str, ...]:
-        try:
-            header = next(self._reader, [])
-        except csv.Error as error:
-            raise BrokenFileError(1, _quoting(error)) from error
-        if not header:
-            raise BrokenFileError(1, f"there is no header: the first line names the columns, {','.join(wanted)}")
-        if any("\0" in name for name in header):
-            raise BrokenFileError(1, "the header has NUL bytes: is the file UTF-16? Save it as UTF-8")
-        unknown = [name for name in header if name not in wanted]
-        missing = [name for name in wanted if name not in header]
-        if unknown and len(header) == 1 and any(mark in header[0] for mark in ";\t|"):
-            raise BrokenFileError(1, "the header is one column: separate the columns by commas", value=header[0])
-        if unknown:
-            raise BrokenFileError(1, _stranger(unknown[0], missing, wanted), unknown[0])
-        if missing:
-            raise BrokenFileError(1, f"the column is missing: the header has {','.join(header)}", missing[0])
-        for name in header:
-            if header.count(name) > 1:
-                raise BrokenFileError(1, "the column is there twice", name)
-        return tuple(header)
+
+def check_header(header: Sequence[str], wanted: Sequence[str]) -> None:
+    """Raises `BrokenFileError` unless the header has exactly these columns, in whatever order."""
+    if not header:
+        raise BrokenFileError(1, f"there is no header: the first line names the columns, {','.join(wanted)}")
+    unknown = [name for name in header if name not in wanted]
+    missing = [name for name in wanted if name not in header]
+    if unknown and len(header) == 1 and any(mark in header[0] for mark in ";\t|"):
+        raise BrokenFileError(1, "the header is one column: separate the columns by commas", value=header[0])
+    if unknown:
+        raise BrokenFileError(1, _stranger(unknown[0], missing, wanted), unknown[0])
+    if missing:
+        raise BrokenFileError(1, f"the column is missing: the header has {','.join(header)}", missing[0])
+    for name in header:
+        if header.count(name) > 1:
+            raise BrokenFileError(1, "the column is there twice", name)
 
 
 def _stranger(name: str, missing: Sequence[str], wanted: Sequence[str]) -> str:

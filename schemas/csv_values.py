@@ -33,13 +33,14 @@ class Readings(dict[Raw, Any], Generic[Raw]):
     Looking up raises `UnreadableError` for a value that is not what the column holds.
     """
 
-    def __init__(self, read: Callable[[Raw], Any]) -> None:
+    def __init__(self, read: Callable[[Raw], Any], at_most: int = _KEPT_AT_MOST) -> None:
         super().__init__()
         self._read = read
+        self._at_most = at_most
 
     def __missing__(self, raw: Raw) -> Any:
         value = self._read(raw)
-        if len(self) < _KEPT_AT_MOST:
+        if len(self) < self._at_most:
             self[raw] = value
         return value
 

@@ -17,11 +17,29 @@ from schemas.values import NO_NUL, Identifier, Money, Text, Value
 # ── amends.incidents.v1 ──────────────────────────────────────────────────────────────────────────────────────────
 
 
+class Interval(Value):
+    """A half-open window [starts_at, ends_at) that is over."""
+
+    starts_at: AwareDatetime
+    ends_at: AwareDatetime
+
+    @model_validator(mode="after")
+    def _ends_after_its_start(self) -> Interval:
+        if self.ends_at <= self.starts_at:
+            raise ValueError(
+                f"ends_at {self.ends_at.isoformat()} is not after starts_at {self.starts_at.isoformat()}: "
+                "write an end after the start"
+            )
+        return self
+
+
 class Impact(Value):
     """The half-open window [starts_at, ends_at) in which the promise was broken; no end while it lasts."""
 
     starts_at: AwareDatetime
     ends_at: AwareDatetime | None = None
+    also: Annotated[tuple[Interval, ...], Field(max_length=100)] = ()
+    """Further windows of the same incident: one that was reopened, or merged from several. They may overlap."""
 
     @model_validator(mode="after")
     def _ends_after_its_start(self) -> Impact:
@@ -49,6 +67,8 @@ class Scope(Value):
         return self
 
 
+PlanHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+"""SHA-256 of what a plan comes to: what a person approves."""
 PolicyName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*@[1-9][0-9]*$", max_length=120)]
 Revision = Annotated[int, Field(ge=1, le=1_000_000)]
 
@@ -89,6 +109,49 @@ class IncidentRetracted(Value):
     reason: Text
     declared_by: Identifier
     declared_at: AwareDatetime
+
+
+class IncidentApproved(Value):
+    """A second person answers for one exact plan of an incident."""
+
+    incident_id: Identifier
+    plan: PlanHash
+    approved_by: Identifier
+    approved_at: AwareDatetime
+
+
+class IncidentPaused(Value):
+    """Nothing more is decided or sent for the incident until it is resumed; of two orders the later one counts."""
+
+    incident_id: Identifier
+    paused_by: Identifier
+    paused_at: AwareDatetime
+    reason: Text | None = None
+
+
+class IncidentResumed(Value):
+    """A paused incident goes on."""
+
+    incident_id: Identifier
+    resumed_by: Identifier
+    resumed_at: AwareDatetime
+
+
+# ── amends.policies.v1 ───────────────────────────────────────────────────────────────────────────────────────────
+
+LetterKind = Literal["announcement", "details", "correction"]
+Language = Annotated[str, Field(pattern=r"^[a-z]{2}$")]
+
+
+class PolicyPublished(Value):
+    """A policy as it was published, once and for all: what the services beside entitlements need to know of it."""
+
+    policy: PolicyName
+    title: Annotated[str, Field(min_length=1, max_length=300, pattern=NO_NUL)]
+    time_zone: Annotated[str, Field(min_length=1, max_length=64)]
+    letters: tuple[LetterKind, ...]
+    texts: dict[Language, dict[LetterKind, Text]] = Field(default_factory=dict)
+    """The paragraph that a letter of a kind opens with, by language; the service's own words where there is none."""
 
 
 # ── amends.customers.v1, amends.contracts.v1 ─────────────────────────────────────────────────────────────────────
@@ -140,24 +203,6 @@ class _Remedy(Value):
     rule: Identifier
 
 
-class ExtensionRemedy(_Remedy):
-    """Calendar days added to a contract's end."""
-
-    kind: Literal["extension"]
-    contract_id: Identifier
-    product: Identifier
-    days: Annotated[int, Field(ge=1, le=3660)]
-
-
-class AddonRemedy(_Remedy):
-    """A complimentary add-on on a contract, with an end of its own."""
-
-    kind: Literal["addon"]
-    contract_id: Identifier
-    product: Identifier
-    ends_on: date
-
-
 class VoucherRemedy(_Remedy):
     """A voucher: value and shipping have separate caps, handling is covered or not."""
 
@@ -176,6 +221,36 @@ class CreditRemedy(_Remedy):
     amount: Money
 
 
+RefusalReason = Literal["expired", "terminated", "open_ended", "unknown_contract"]
+
+
+class Substitute(Value):
+    """What is owed in place of a remedy that billing has to refuse for one of these reasons."""
+
+    reasons: Annotated[tuple[RefusalReason, ...], Field(min_length=1)]
+    remedy: Annotated[VoucherRemedy | CreditRemedy, Field(discriminator="kind")]
+
+
+class ExtensionRemedy(_Remedy):
+    """Calendar days added to a contract's end."""
+
+    kind: Literal["extension"]
+    contract_id: Identifier
+    product: Identifier
+    days: Annotated[int, Field(ge=1, le=3660)]
+    substitutes: tuple[Substitute, ...] = ()
+
+
+class AddonRemedy(_Remedy):
+    """A complimentary add-on on a contract, with an end of its own."""
+
+    kind: Literal["addon"]
+    contract_id: Identifier
+    product: Identifier
+    ends_on: date
+    substitutes: tuple[Substitute, ...] = ()
+
+
 Remedy = Annotated[ExtensionRemedy | AddonRemedy | VoucherRemedy | CreditRemedy, Field(discriminator="kind")]
 
 
@@ -191,11 +266,52 @@ class EntitlementGranted(Value):
     """What counts as "now" for whoever applies the remedies (absent: the event's own time)."""
     time_zone: Annotated[str, Field(max_length=64)] | None = None
     """The policy's zone, for contracts without one of their own (absent: UTC)."""
+    drill: bool = False
+    letters: tuple[LetterKind, ...] | None = None
+    """The letters that the policy wants written (absent: the details)."""
+
+
+class Withdrawal(Value):
+    """An entry that is no longer owed. It stands all the same when it is `honoured`."""
+
+    entry_id: Identifier
+    grant_id: Identifier
+    rule: Identifier
+    kind: Literal["extension", "addon", "voucher", "credit"]
+    withdraws: Identifier
+    """The entry that is withdrawn."""
+    honoured: bool
+
+
+class EntitlementWithdrawn(Value):
+    """What one customer is no longer owed since a revision that narrowed the incident or took it back."""
+
+    incident_id: Identifier
+    revision: Revision
+    policy: PolicyName
+    customer_id: Identifier
+    withdrawals: Annotated[tuple[Withdrawal, ...], Field(min_length=1)]
+    declared_at: AwareDatetime
+    time_zone: Annotated[str, Field(max_length=64)]
+    drill: bool = False
+    letters: tuple[LetterKind, ...] | None = None
+
+
+# ── amends.announcements.v1 ──────────────────────────────────────────────────────────────────────────────────────
+
+
+class AnnouncementRequested(Value):
+    """A customer is to be told at once what he is owed; the details follow when billing is done."""
+
+    incident_id: Identifier
+    revision: Revision
+    policy: PolicyName
+    customer_id: Identifier
+    remedies: Annotated[tuple[Remedy, ...], Field(min_length=1)]
+    drill: bool = False
 
 
 # ── amends.adjustments.v1 ────────────────────────────────────────────────────────────────────────────────────────
-
-RefusalReason = Literal["expired", "terminated", "open_ended", "unknown_contract"]
 
 
 class DateChange(Value):
@@ -210,6 +326,8 @@ class _Outcome(Value):
     grant_id: Identifier
     outcome: Literal["applied", "refused"]
     reason: RefusalReason | None = None
+    substitutes: Identifier | None = None
+    """The refused entry in whose place this one stands."""
 
     @model_validator(mode="after")
     def _a_refusal_has_a_reason(self) -> _Outcome:
@@ -268,11 +386,51 @@ class AdjustmentApplied(Value):
     revision: Revision
     customer_id: Identifier
     outcomes: Annotated[tuple[Outcome, ...], Field(min_length=1)]
+    drill: bool = False
+    letters: tuple[LetterKind, ...] | None = None
+
+
+StandsBecause = Literal["honoured", "redeemed", "used", "refused_before"]
+"""Why a withdrawn entry stands: the policy honours it, its voucher or days are used up, or it never had an effect."""
+
+
+class Reversal(Value):
+    """What became of one withdrawal; by kind as in an outcome: what was taken back, or what stands."""
+
+    entry_id: Identifier
+    grant_id: Identifier
+    kind: Literal["extension", "addon", "voucher", "credit"]
+    reverses: Identifier
+    outcome: Literal["applied", "refused"]
+    reason: StandsBecause | None = None
+    contract_id: Identifier | None = None
+    product: Identifier | None = None
+    days: Annotated[int, Field(ge=1)] | None = None
+    ends_on: DateChange | None = None
+    amount: Money | None = None
+    merchant: Annotated[str, Field(max_length=200, pattern=NO_NUL)] | None = None
+    code: Annotated[str, Field(max_length=64)] | None = None
+
+    @model_validator(mode="after")
+    def _what_stands_has_a_reason(self) -> Reversal:
+        if (self.outcome == "refused") != (self.reason is not None):
+            raise ValueError("a refused reversal has a reason, an applied one has none")
+        return self
+
+
+class AdjustmentReversed(Value):
+    """What billing made of one customer's withdrawals."""
+
+    incident_id: Identifier
+    revision: Revision
+    customer_id: Identifier
+    reversals: Annotated[tuple[Reversal, ...], Field(min_length=1)]
+    drill: bool = False
+    letters: tuple[LetterKind, ...] | None = None
 
 
 # ── amends.letters.v1 ────────────────────────────────────────────────────────────────────────────────────────────
 
-LetterKind = Literal["announcement", "details", "correction"]
 LetterStatus = Literal["sent", "failed", "in_doubt", "suppressed", "no_address"]
 
 
@@ -284,6 +442,7 @@ class LetterSettled(Value):
     customer_id: Identifier
     kind: LetterKind
     status: LetterStatus
+    drill: bool = False
 
 
 # ── amends.progress.v1 ───────────────────────────────────────────────────────────────────────────────────────────
@@ -296,6 +455,25 @@ class ProgressReported(Value):
     stage: Literal["entitlements", "billing", "notifications"]
     lane: Identifier
     totals: dict[Identifier, int]
+    drill: bool = False
+
+
+RunState = Literal[
+    "held", "waiting", "forecasting", "approval", "canary", "running", "paused", "halted", "superseded", "done"
+]
+"""Where a run is: waiting for an earlier revision (`held`), for the contracts, for approval, or under way, or over."""
+
+
+class RunReported(Value):
+    """A run of an incident has come to another state."""
+
+    incident_id: Identifier
+    revision: Revision
+    run: Annotated[int, Field(ge=0)]
+    state: RunState
+    plan: PlanHash | None = None
+    reason: Text | None = None
+    drill: bool = False
 
 
 EVENTS: MappingProxyType[str, type[Value]] = MappingProxyType(
@@ -304,12 +482,20 @@ EVENTS: MappingProxyType[str, type[Value]] = MappingProxyType(
         "incident.amended.v1": IncidentAmended,
         "incident.resolved.v1": IncidentResolved,
         "incident.retracted.v1": IncidentRetracted,
+        "incident.approved.v1": IncidentApproved,
+        "incident.paused.v1": IncidentPaused,
+        "incident.resumed.v1": IncidentResumed,
+        "policy.published.v1": PolicyPublished,
         "customer.changed.v1": CustomerChanged,
         "contract.changed.v1": ContractChanged,
         "entitlement.granted.v1": EntitlementGranted,
+        "entitlement.withdrawn.v1": EntitlementWithdrawn,
+        "announcement.requested.v1": AnnouncementRequested,
         "adjustment.applied.v1": AdjustmentApplied,
+        "adjustment.reversed.v1": AdjustmentReversed,
         "letter.settled.v1": LetterSettled,
         "progress.reported.v1": ProgressReported,
+        "run.reported.v1": RunReported,
     }
 )
 """Every type of event and its model."""

@@ -37,3 +37,13 @@ def letter_id(incident_id: str, customer_id: str, kind: str, which: str = "") ->
 def event_id(type_name: str, *parts: str) -> str:
     """The id of an event: of the same parts, the same event."""
     return uuid5(type_name, *parts)
+
+
+def withdrawal_id(entry: str, revision: int) -> str:
+    """The entry in the books that takes back another one because of a revision."""
+    return uuid5(entry, str(revision), "withdrawal")
+
+
+def substitute_id(grant: str) -> str:
+    """The grant that takes the place of one that billing has to refuse."""
+    return uuid5(grant, "substitute")

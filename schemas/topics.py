@@ -23,6 +23,8 @@ ENTITLEMENTS: Final = "amends.entitlements.v1"
 ADJUSTMENTS: Final = "amends.adjustments.v1"
 LETTERS: Final = "amends.letters.v1"
 PROGRESS: Final = "amends.progress.v1"
+POLICIES: Final = "amends.policies.v1"
+ANNOUNCEMENTS: Final = "amends.announcements.v1"
 
 DLQ_PARTITIONS: Final = 1
 DLQ_RETENTION_DAYS: Final = 90
@@ -50,7 +52,7 @@ class Topic(BaseModel):
     name: Annotated[str, Field(pattern=r"^amends\.[a-z]+\.v[1-9][0-9]*$")]
     owner: Party
     description: Annotated[str, Field(min_length=1)]
-    key: Literal["incident_id", "customer_id", "contract_id"]
+    key: Literal["incident_id", "customer_id", "contract_id", "policy"]
     partitions: Annotated[int, Field(ge=1, le=1000)]
     cleanup: Literal["compact", "delete"]
     retention_days: Annotated[int, Field(ge=1)] | Literal["forever"]
