@@ -1,54 +1,80 @@
-"""Who is owed what for an incident: a pure function of the policy, the incident, the contracts and earlier grants.
+"""Who is owed what for an incident: a pure function of the policy, the incident, the contracts and what was given.
 
 `prepare` compiles policy and incident once; `decide` then takes some microseconds per customer. `explain` (in its own
 file) is the same judgement with a recorder beside it, so that the two cannot disagree. No clock, no database, no
-float. Leaves to the plan which customers are asked about, and to the store that a grant is written once.
+float. Leaves to the plan which customers are asked about, and to the store that an entry is written once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from operator import attrgetter
-from typing import Literal, Protocol
+from typing import NamedTuple, Protocol
 
-from schemas.ids import entry_id, grant_id
+from schemas.ids import entry_id, grant_id, substitute_id, withdrawal_id
 from services.entitlements.domain import (
     CLOSENESS,
     CUSTOMER,
-    Condition,
+    ZERO,
     Contract,
     Decision,
     ExclusionReason,
     Grant,
+    OtherGrant,
     PriorGrant,
+    SparedReason,
+    SubstituteGrant,
     Terms,
+    Withdrawn,
 )
-from services.entitlements.prepared import Prepared, PreparedRule, Window, prepare
+from services.entitlements.levels import Due, Levels, RuleStanding
+from services.entitlements.owed import settle
+from services.entitlements.prepared import Prepared, prepare
+from services.entitlements.quantities import worth_of_days
+from services.entitlements.reach import closest, out_of_service
+from services.entitlements.rules import PreparedRule, Substitution, fee_of, owns
 
-__all__ = ["Recorder", "decide", "judge", "out_of_service", "owns", "prepare"]
+__all__ = ["Outcome", "Recorder", "decide", "judge", "prepare"]
 
 _by_id = attrgetter("contract_id")
+_NO_GIFTS: frozenset[tuple[str, str]] = frozenset()
+
+
+class Outcome(NamedTuple):
+    """What came of one rule for one target: what each revision owes, what was there, and what follows."""
+
+    target: str
+    dues: Sequence[Due]
+    entries: Sequence[PriorGrant]
+    grants: Sequence[Grant]
+    withdrawals: Sequence[Withdrawn]
 
 
 class Recorder(Protocol):
     """Hears what the judgement finds, rule by rule; `explain` has one, the run has none."""
 
-    def spared(self, rule: PreparedRule, contract: Contract, reason: ExclusionReason) -> None: ...
-
-    def unmet(self, rule: PreparedRule, contract: Contract, condition: Condition) -> None: ...
-
-    def met(self, rule: PreparedRule, contract: Contract, target: str, terms: Terms, held: bool) -> None: ...
+    def rule(self, levels: Levels, standing: RuleStanding, outcomes: Sequence[Outcome]) -> None: ...
 
 
 def decide(
-    prepared: Prepared, customer_id: str, contracts: Sequence[Contract], prior: Sequence[PriorGrant] = ()
+    prepared: Prepared,
+    customer_id: str,
+    contracts: Sequence[Contract],
+    prior: Sequence[PriorGrant] = (),
+    others: Sequence[OtherGrant] = (),
 ) -> Decision:
-    """What the customer is owed beyond `prior`, the grants of this incident that he has; no verdicts.
+    """What the customer is owed beyond `prior`, his entries of this incident, and what of them no longer; no verdicts.
 
-    `contracts` are all of his contracts, in any order, not only those in scope: what he owns counts too.
-    Raises ValueError when a contract is another customer's, or stands twice.
+    `contracts` are all of his contracts, in any order, not only those in scope: what he owns counts too. `others` is
+    what the neighbours of the incident gave him. Raises ValueError when a contract is another customer's, or stands
+    twice.
     """
-    return judge(prepared, customer_id, contracts, prior, None)
+    if len(contracts) > 1:
+        contracts = sorted(contracts, key=_by_id)
+    if prepared.plain is not None and not prior:
+        return _decide_plainly(prepared, customer_id, contracts)
+    return judge(prepared, customer_id, contracts, prior, others, None)
 
 
 def judge(
@@ -56,47 +82,68 @@ def judge(
     customer_id: str,
     contracts: Sequence[Contract],
     prior: Sequence[PriorGrant],
+    others: Sequence[OtherGrant],
     recorder: Recorder | None,
 ) -> Decision:
     """The one judgement behind `decide` and `explain`; the recorder hears of it and changes nothing."""
-    if len(contracts) > 1:
-        contracts = sorted(contracts, key=_by_id)
-    hit, spared = _sorted_out(prepared, customer_id, contracts)
-    held = {grant.grant_id for grant in prior}
+    contracts = sorted(contracts, key=_by_id)
+    _check(customer_id, contracts)
+    levels = Levels(prepared, contracts, prior, others)
     grants: list[Grant] = []
+    withdrawals: list[Withdrawn] = []
+    last: list[Due] = []
     for rule in prepared.rules:
-        eligible: list[Contract] = []
-        for contract in hit:
-            unmet = rule.unmet(contract)
-            if unmet is None:
-                eligible.append(contract)
-            elif recorder:
-                recorder.unmet(rule, contract, unmet)
+        standing = levels.of(rule)
+        outcomes = [_outcome(prepared, customer_id, levels, standing, target) for target in standing.dues]
+        for outcome in outcomes:
+            grants.extend(outcome.grants)
+            withdrawals.extend(outcome.withdrawals)
+            last.append(outcome.dues[-1])
         if recorder:
-            for contract, reason in spared:
-                recorder.spared(rule, contract, reason)
+            recorder.rule(levels, standing, outcomes)
+    exclusion = None if grants or prior else _exclusion(levels.spared, last)
+    return Decision(customer_id, tuple(grants), exclusion, (), tuple(withdrawals))
+
+
+def _decide_plainly(prepared: Prepared, customer_id: str, contracts: Sequence[Contract]) -> Decision:
+    """`judge` for the common case: one revision, flat rules, nothing given before or beside. The same, and quicker."""
+    revision, incident = prepared.last, prepared.incident_id
+    reach, stamp = revision.reach, revision.number
+    hit: list[Contract] = []
+    spared: list[SparedReason] = []
+    last = None
+    for contract in contracts:
+        if contract.customer_id != customer_id or contract.contract_id == last:
+            _check(customer_id, contracts)
+        last = contract.contract_id
+        reason: SparedReason | None = "not_in_scope"
+        if reach.everyone or reach.in_scope(contract):
+            reason = out_of_service(contract, reach.window(contract))
+        if reason is None:
+            hit.append(contract)
+        else:
+            spared.append(reason)
+    grants: list[Grant] = []
+    for rule, give, instead in prepared.plain or ():
+        eligible = [contract for contract in hit if rule.unmet(contract) is None]
         if not eligible:
             continue
-        terms = rule.give
-        if rule.instead is not None and _has_it(prepared, rule, contracts, prior):
-            terms = rule.instead
+        terms = give
+        if instead is not None:
+            for contract in contracts:
+                held = contract.addons or contract.complimentary
+                if held and owns(contract, rule.owned, reach.window(contract), _NO_GIFTS):
+                    terms = instead
+                    break
         for contract in eligible if rule.per_contract else eligible[:1]:
             target = contract.contract_id if rule.per_contract else CUSTOMER
-            identity = grant_id(prepared.incident_id, customer_id, target, rule.name)
-            if identity not in held:
-                grants.append(_grant(identity, prepared.revision, target, contract, terms))
-            if recorder:
-                recorder.met(rule, contract, target, terms, identity in held)
-    exclusion = None if grants or prior else _exclusion(spared)
+            identity = grant_id(incident, customer_id, target, rule.name)
+            grants.append(_grant(identity, entry_id(identity, stamp), target, contract, terms))
+    exclusion = None if grants else closest(spared)
     return Decision(customer_id, tuple(grants), exclusion)
 
 
-def _sorted_out(
-    prepared: Prepared, customer_id: str, contracts: Sequence[Contract]
-) -> tuple[list[Contract], list[tuple[Contract, ExclusionReason]]]:
-    """The contracts that were hit, and the others with what spared them."""
-    hit: list[Contract] = []
-    spared: list[tuple[Contract, ExclusionReason]] = []
+def _check(customer_id: str, contracts: Sequence[Contract]) -> None:
     last = None
     for contract in contracts:
         if contract.customer_id != customer_id:
@@ -104,89 +151,136 @@ def _sorted_out(
         if contract.contract_id == last:
             raise ValueError(f"contract {last} of {customer_id} stands twice")
         last = contract.contract_id
-        reason: ExclusionReason | None = "not_in_scope"
-        if prepared.everyone or prepared.in_scope(contract):
-            reason = out_of_service(contract, prepared.window(contract))
-        if reason is None:
-            hit.append(contract)
-        else:
-            spared.append((contract, reason))
-    return hit, spared
 
 
-def out_of_service(contract: Contract, window: Window) -> ExclusionReason | None:
-    """Why the contract was in service on no day of the window, or None when it was.
-
-    It is in service from `starts_on` through `ends_on`, and no longer on `terminated_on`; of the two ends the
-    earlier one decides, and `ends_on` when both fall on the same last day. A contract that never had a day of
-    service counts as terminated before.
-    """
-    starts_on, ends_on, terminated_on = contract.starts_on, contract.ends_on, contract.terminated_on
-    if (terminated_on is not None and terminated_on <= starts_on) or (ends_on is not None and ends_on < starts_on):
-        return "terminated_before"
-    if starts_on > window.last_day:
-        return "started_after"
-    first_day = window.first_day
-    if ends_on is not None and ends_on < first_day and (terminated_on is None or ends_on < terminated_on):
-        return "ended_before"
-    if terminated_on is not None and terminated_on <= first_day:
-        return "terminated_before"
-    return None
-
-
-def _has_it(prepared: Prepared, rule: PreparedRule, contracts: Sequence[Contract], prior: Sequence[PriorGrant]) -> bool:
-    """Whether the alternative is due: the choice made before stands, else what the customer owned at the window.
-
-    He owned the product when a contract of his, in scope or not, was in service at the window with that add-on, or
-    when a complimentary one ran on a day of it. What this very incident gave him he did not own before.
-    """
-    if prior:
-        choices = {grant.choice for grant in prior if grant.rule == rule.name}
-        if choices:
-            return "instead" in choices
-    for contract in contracts:  # noqa: SIM110  # any() would cost the run a generator per customer
-        if owns(prepared, contract, rule.owned, prior):
-            return True
-    return False
+def _outcome(
+    prepared: Prepared,
+    customer_id: str,
+    levels: Levels,
+    standing: RuleStanding,
+    target: str,
+) -> Outcome:
+    rule, dues = standing.rule, standing.dues[target]
+    entries = levels.entries.get((rule.name, target), ())
+    settled = settle([due.owed for due in dues], entries, retracted=prepared.retracted, honour=prepared.honour)
+    withdrawals = [_withdrawn(prepared, standing, entry, dues) for entry in settled.withdrawn]
+    if not settled.granted:
+        return Outcome(target, dues, entries, (), withdrawals)
+    offer = rule.offer(standing.choice)
+    identity = grant_id(prepared.incident_id, customer_id, target, rule.name)
+    before = _standing(entries, () if prepared.honour else settled.withdrawn)
+    currencies = {entry.currency for entry in entries if entry.held} - {None}
+    grants: list[Grant] = []
+    for stamp, quantity in settled.granted:
+        revision, due = prepared.revisions[stamp - 1], dues[stamp - 1]
+        assert due.contract is not None, "what is owed is due through a contract"
+        assert due.how is not None, "what is owed was reckoned"
+        if currencies and due.how.currency not in currencies:
+            continue  # what he has is in another currency: no difference can be told
+        terms = revision.terms(offer, quantity, due.how.currency)
+        substitutes: tuple[SubstituteGrant, ...] = ()
+        if rule.substitutes:
+            substitutes = tuple(_substitutes(prepared, levels, rule, identity, dues, before, terms))
+        grants.append(_grant(identity, entry_id(identity, stamp), target, due.contract, terms, substitutes))
+        before.append(stamp)
+    return Outcome(target, dues, entries, grants, withdrawals)
 
 
-def owns(
-    prepared: Prepared, contract: Contract, product: str | None, prior: Sequence[PriorGrant]
-) -> Literal["addon", "complimentary"] | None:
-    """How the customer had the product through this contract at the window, if he had."""
-    if not contract.addons and not contract.complimentary:
-        return None
-    window = prepared.window(contract)
-    if product in contract.addons and out_of_service(contract, window) is None:
-        return "addon"
-    for gift in contract.complimentary:
-        if gift[0] == product and gift[1] <= window.last_day and gift[2] >= window.first_day:
-            if gift[1] >= window.first_day and _gave(prepared, contract, product, prior):
+def _standing(entries: Sequence[PriorGrant], reversed_now: Sequence[PriorGrant]) -> list[int]:
+    """The stamps of the entries that the customer keeps."""
+    gone = {entry.entry_id for entry in reversed_now}
+    return [entry.stamp for entry in entries if entry.held and entry.entry_id not in gone]
+
+
+def _substitutes(
+    prepared: Prepared,
+    levels: Levels,
+    rule: PreparedRule,
+    identity: str,
+    dues: Sequence[Due],
+    before: Sequence[int],
+    terms: Terms,
+) -> Iterable[SubstituteGrant]:
+    """What takes the place of an entry that is refused; of what grows by revisions, only the difference."""
+    if terms.kind not in ("extension", "addon"):
+        return
+    stamp = terms.stamp
+    revision = prepared.revisions[stamp - 1]
+    for substitution in rule.substitutes:
+        offer = substitution.offer
+        if substitution.same_worth:
+            if terms.days is None:
                 continue
-            return "complimentary"
-    return None
+            how = worth_of_days(terms.quantity, fee_of(dues[stamp - 1].contract))
+            quantity = how.quantity
+        else:
+            how = levels.net(rule, offer, dues[stamp - 1], revision)
+            quantity = how.quantity - _substituted(prepared, levels, rule, substitution, dues, before, stamp)
+        if quantity > ZERO:
+            grant = substitute_id(identity)
+            yield SubstituteGrant(
+                grant, entry_id(grant, stamp), substitution.reasons, revision.terms(offer, quantity, how.currency)
+            )
 
 
-def _gave(prepared: Prepared, contract: Contract, product: str | None, prior: Sequence[PriorGrant]) -> bool:
-    """Whether an earlier run of this incident gave the product, on this contract or to the customer."""
-    terms = {(t.rule, t.choice): t for rule in prepared.rules for t in (rule.give, rule.instead) if t}
-    return any(
-        grant.target in (contract.contract_id, CUSTOMER)
-        and (given := terms.get((grant.rule, grant.choice))) is not None
-        and given.product == product
-        for grant in prior
-    )
+def _substituted(
+    prepared: Prepared,
+    levels: Levels,
+    rule: PreparedRule,
+    substitution: Substitution,
+    dues: Sequence[Due],
+    before: Sequence[int],
+    stamp: int,
+) -> Decimal:
+    """What the entry before this one has as its substitute."""
+    stamps = [one for one in before if one < stamp and dues[one - 1].hours is not None]
+    if not stamps:
+        return ZERO
+    last = max(stamps)
+    return levels.net(rule, substitution.offer, dues[last - 1], prepared.revisions[last - 1]).quantity
 
 
-def _grant(identity: str, revision: int, target: str, contract: Contract, terms: Terms) -> Grant:
-    entry = entry_id(identity, revision)
+def _grant(
+    identity: str,
+    entry: str,
+    target: str,
+    contract: Contract,
+    terms: Terms,
+    substitutes: tuple[SubstituteGrant, ...] = (),
+) -> Grant:
     if terms.kind == "extension":
-        return Grant(identity, entry, target, contract.contract_id, contract.product, terms)
+        return Grant(identity, entry, target, contract.contract_id, contract.product, terms, substitutes)
     if terms.kind == "addon":
-        return Grant(identity, entry, target, contract.contract_id, terms.product, terms)
+        return Grant(identity, entry, target, contract.contract_id, terms.product, terms, substitutes)
     return Grant(identity, entry, target, None, None, terms)
 
 
-def _exclusion(spared: Sequence[tuple[Contract, ExclusionReason]]) -> ExclusionReason:
+def _withdrawn(prepared: Prepared, standing: RuleStanding, entry: PriorGrant, dues: Sequence[Due]) -> Withdrawn:
+    rule = standing.rule
+    then = dues[entry.stamp - 1] if entry.stamp <= len(dues) else None
+    currency = entry.currency or rule.offer(entry.choice).currency
+    if currency is None and then is not None and then.how is not None:
+        currency = then.how.currency
+    return Withdrawn(
+        entry_id=withdrawal_id(entry.entry_id, prepared.revision),
+        grant_id=entry.grant_id,
+        rule=rule.name,
+        choice=entry.choice,
+        kind=rule.offer(entry.choice).kind,
+        target=entry.target,
+        withdraws=entry.entry_id,
+        honoured=prepared.honour,
+        quantity=entry.quantity,
+        currency=currency,
+    )
+
+
+def _exclusion(spared: Sequence[tuple[Contract, SparedReason]], last: Sequence[Due]) -> ExclusionReason:
     """The reason that came closest; contracts that were hit but meet no rule were not in the policy's scope."""
-    return max((reason for _, reason in spared), key=CLOSENESS.__getitem__, default="not_in_scope")
+    reasons: list[ExclusionReason] = [reason for _, reason in spared]
+    reasons += [
+        "waits_for_end" if due.why == "waits_for_end" else "nothing_due"
+        for due in last
+        if due.why in ("waits_for_end", "due", "unless")
+    ]
+    return max(reasons, key=CLOSENESS.__getitem__, default="not_in_scope")

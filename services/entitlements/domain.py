@@ -1,4 +1,5 @@
-"""The values that entitlements decides with: contracts as facts, grants as results, verdicts as reasons.
+"""The values that entitlements decides with: contracts and what is in the books as facts, grants and withdrawals as
+results, verdicts as reasons.
 
 Leaves to `policy` what is promised, to `decide` who gets it, and to the messages and the store how a value is read
 and kept. Nothing here does I/O, asks the clock or touches a float.
@@ -6,24 +7,29 @@ and kept. Nothing here does I/O, asks the clock or touches a float.
 
 from __future__ import annotations
 
-from calendar import monthrange
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Literal, NamedTuple
 
+from schemas.events import Interval, RefusalReason, Scope
 from schemas.values import exponent
+from services.entitlements.periods import Period as Period
 
 Kind = Literal["extension", "addon", "voucher", "credit"]
 Choice = Literal["give", "instead"]
-ExclusionReason = Literal["not_in_scope", "started_after", "ended_before", "terminated_before"]
-Condition = Literal["family", "product", "site", "attributes"]
+SparedReason = Literal["not_in_scope", "started_after", "ended_before", "terminated_before"]
+"""Why an incident did not hit a contract."""
+ExclusionReason = Literal[SparedReason, "nothing_due", "waits_for_end"]
+"""Why a customer is owed nothing: he was spared, or what he is owed comes to nothing, or it is not known yet."""
+Condition = Literal["family", "product", "site", "attributes", "addons", "tenure", "monthly_fee", "outage"]
 Why = Literal[
-    "granted", "granted_instead", "already_granted", "no_eligible_contract",
-    "family", "product", "site", "attributes",
-    "not_in_scope", "started_after", "ended_before", "terminated_before",
+    "granted", "granted_instead", "difference", "already_granted", "honoured", "withdrawn", "no_eligible_contract",
+    "waits_for_end", "nothing_due", "unless", "retracted", Condition, SparedReason,
 ]  # fmt: skip
+
+ZERO, ONE = Decimal(0), Decimal(1)
 
 CUSTOMER = "customer"
 """The target of a grant that belongs to the customer and to none of his contracts."""
@@ -33,8 +39,10 @@ CLOSENESS: Mapping[ExclusionReason, int] = {
     "started_after": 1,
     "ended_before": 2,
     "terminated_before": 3,
+    "nothing_due": 4,
+    "waits_for_end": 5,
 }
-"""How near a spared contract came to being hit: a customer is excluded for the reason that came closest."""
+"""How near a contract came to being compensated: a customer is excluded for the reason that came closest."""
 
 
 class Complimentary(NamedTuple):
@@ -68,34 +76,14 @@ class Contract:
 
 
 @dataclass(frozen=True, slots=True)
-class Period:
-    """A length in the calendar: years and months keep the day of the month, clamped to the month's end."""
-
-    count: int
-    unit: Literal["year", "month", "day"]
-
-    def after(self, day: date) -> date:
-        """The same day `count` units later (29 February + 1 year = 28 February), at most 9999-12-31."""
-        try:
-            if self.unit == "day":
-                return day + timedelta(days=self.count)
-            months = day.year * 12 + day.month - 1 + self.count * (12 if self.unit == "year" else 1)
-            year, month = divmod(months, 12)
-            return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
-        except (OverflowError, ValueError):  # past the last year that a date can have
-            return date.max
-
-    def __str__(self) -> str:
-        return f"{self.count} {self.unit}{'' if self.count == 1 else 's'}"
-
-
-@dataclass(frozen=True, slots=True)
 class Terms:
-    """What one choice of one rule gives: the same for everyone who gets it, so it is made once per incident.
+    """What one choice of one rule gives under one revision: the same for everyone who gets as much of it, so it is
+    made once and shared.
 
     `days` for an extension; `product` and `ends_on` for an add-on; `amount` and `currency` for a voucher or a
     credit; `shipping_cap` (in `currency`, apart from the amount), `handling_covered`, `merchant`, `valid_until` for
-    a voucher. An encoder may keep what it makes of a Terms and reuse it for every grant that refers to it.
+    a voucher. `stamp` is the revision that owes it: dates count from its declaration. An encoder may keep what it
+    makes of a Terms and reuse it for every grant that refers to it.
     """
 
     rule: str
@@ -110,10 +98,16 @@ class Terms:
     shipping_cap: Decimal | None = None
     handling_covered: bool = False
     valid_until: date | None = None
+    stamp: int = 1
+
+    @property
+    def quantity(self) -> Decimal:
+        """How much it is: days, money, or 1 for an add-on."""
+        return Decimal(self.days) if self.days is not None else self.amount if self.amount is not None else ONE
 
     def __str__(self) -> str:
         if self.kind == "extension":
-            return f"{self.days} calendar days"
+            return f"{self.days} calendar day{'' if self.days == 1 else 's'}"
         if self.kind == "addon":
             return f"{self.product}, free until {self.ends_on}"
         if self.kind == "credit":
@@ -127,11 +121,20 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
-    """One remedy owed to one customer. `target` is a contract id, or `CUSTOMER`.
+class SubstituteGrant:
+    """What is owed in place of a grant that billing has to refuse for one of the reasons: a credit or a voucher."""
+
+    grant_id: str
+    entry_id: str
+    reasons: tuple[RefusalReason, ...]
+    terms: Terms
+
+
+class Grant(NamedTuple):  # of all values the one that a run makes most of: a tuple is made in half the time
+    """One entry of what is owed to one customer. `target` is a contract id, or `CUSTOMER`.
 
     `contract_id` is there for an extension and an add-on alone; `product` is the contract's for an extension, the
-    gift's for an add-on. The terms are shared; the properties read them.
+    gift's for an add-on. The terms are shared; the properties read them. At most one of the substitutes is needed.
     """
 
     grant_id: str
@@ -140,6 +143,12 @@ class Grant:
     contract_id: str | None
     product: str | None
     terms: Terms
+    substitutes: tuple[SubstituteGrant, ...] = ()
+
+    @property
+    def stamp(self) -> int:
+        """The revision since which it is owed."""
+        return self.terms.stamp
 
     @property
     def rule(self) -> str:
@@ -158,10 +167,6 @@ class Grant:
         return self.terms.days
 
     @property
-    def ends_on(self) -> date | None:
-        return self.terms.ends_on
-
-    @property
     def amount(self) -> Decimal | None:
         return self.terms.amount
 
@@ -169,31 +174,82 @@ class Grant:
     def currency(self) -> str | None:
         return self.terms.currency
 
-    @property
-    def merchant(self) -> str | None:
-        return self.terms.merchant
-
-    @property
-    def shipping_cap(self) -> Decimal | None:
-        return self.terms.shipping_cap
-
-    @property
-    def handling_covered(self) -> bool:
-        return self.terms.handling_covered
-
-    @property
-    def valid_until(self) -> date | None:
-        return self.terms.valid_until
-
 
 @dataclass(frozen=True, slots=True)
 class PriorGrant:
-    """A grant of this incident that is already in the books: it is never made again, and its choice stands."""
+    """An entry of this incident that is in the books already: it is never made again, and its choice stands.
+
+    `stamp` is the revision that it was granted for; `quantity` is in days, money or 1. A withdrawn one that is
+    `honoured` is still the customer's; one that is not was taken back.
+    """
 
     grant_id: str
+    entry_id: str
     rule: str
     target: str
     choice: Choice
+    stamp: int = 1
+    quantity: Decimal = ONE
+    withdrawn: bool = False
+    honoured: bool = False
+    currency: str | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether the customer still has it."""
+        return self.honoured or not self.withdrawn
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """An entry that is no longer owed: `entry_id` is that of the withdrawal, `withdraws` that of what it is about.
+
+    When it is `honoured` the entry stands all the same. `quantity` is the entry's, in days, money or 1.
+    """
+
+    entry_id: str
+    grant_id: str
+    rule: str
+    choice: Choice
+    kind: Kind
+    target: str
+    withdraws: str
+    honoured: bool
+    quantity: Decimal
+    currency: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """Another incident under a policy of the same name, with its hours.
+
+    With a `scope` its hours count for every contract that it hit, whether it gave something or not (what stayed
+    within a grace there may be more than that together with this incident's hours); without one, as for an incident
+    that was retracted, only where it gave something.
+    """
+
+    incident_id: str
+    intervals: tuple[Interval, ...]
+    scope: Scope | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OtherGrant:
+    """What another incident has given a target by a rule of the same name, net of what it took back."""
+
+    incident_id: str
+    rule: str
+    target: str
+    choice: Choice
+    quantity: Decimal
+
+
+_SAID: Mapping[Why, str] = {
+    "already_granted": "granted before",
+    "honoured": "no longer owed, and honoured",
+    "withdrawn": "no longer owed, and taken back",
+    "waits_for_end": "not granted yet",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,24 +268,25 @@ class Verdict:
     def sentence(self) -> str:
         """For example: "extra-days, contract C1: not granted, its family is adsl: the rule is for dedicated"."""
         whom = "the customer" if self.target == CUSTOMER else f"contract {self.target}"
-        if self.why == "already_granted":
-            return f"{self.rule}, {whom}: granted before, {self.detail}"
-        return f"{self.rule}, {whom}: {'granted' if self.granted else 'not granted'}, {self.detail}"
+        said = _SAID.get(self.why, "granted" if self.granted else "not granted")
+        return f"{self.rule}, {whom}: {said}, {self.detail}"
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """All that a customer is owed now. Either new grants, or earlier ones stand, or there is an `exclusion`.
+    """All that a customer is owed now, and what he is owed no longer.
 
-    `verdicts` is filled by `explain` alone, by rule and then by contract id.
+    There are new grants, or earlier ones are in the books, or there is an `exclusion`. `verdicts` is filled by
+    `explain` alone, by rule and then by contract id.
     """
 
     customer_id: str
     grants: tuple[Grant, ...]
     exclusion: ExclusionReason | None
     verdicts: tuple[Verdict, ...] = ()
+    withdrawals: tuple[Withdrawn, ...] = ()
 
 
 def rounded(amount: Decimal, currency: str) -> Decimal:
     """Money rounded half-up at the currency's own exponent: 1.005 EUR = 1.01, 0.5 JPY = 1."""
-    return amount.quantize(Decimal(1).scaleb(-exponent(currency)), rounding=ROUND_HALF_UP)
+    return amount.quantize(ONE.scaleb(-exponent(currency)), rounding=ROUND_HALF_UP)

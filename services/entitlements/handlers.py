@@ -1,33 +1,28 @@
-"""What entitlements does with a batch: it follows the contracts and takes in declarations. The rest is runtime."""
+"""What entitlements does with a batch: it follows the contracts, takes in what is said and ordered of incidents.
+
+The rest is runtime.
+"""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
-import orjson
 import structlog
 
-from schemas.events import IncidentDeclared
-from services.entitlements.policy import Policies
-from services.entitlements.policy_errors import PolicyError
-from services.entitlements.prepared import prepare
+from services.entitlements import orders, revisions
+from services.entitlements.catalogue import Catalogue
 from services.entitlements.store import Store
-from services.runtime import bell
 from services.runtime.envelope import Message, Unreadable
 from services.runtime.work import Transaction
 
 log = structlog.get_logger()
 
-PLANNED, CUT = "plan", "chunk"
-"""The bells: there is a plan to look at, there are chunks to decide."""
-
 
 class Handlers:
     """Entitlements' handlers, with the policies that a declaration may name."""
 
-    def __init__(self, policies: Policies) -> None:
-        self._policies = policies
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
 
     async def contracts(self, batch: Sequence[Message], transaction: Transaction) -> None:
         """Follow the contracts: the last telling of each counts, a tombstone ends it."""
@@ -39,39 +34,19 @@ class Handlers:
             await store.remove_contracts(gone)
 
     async def incidents(self, batch: Sequence[Message], transaction: Transaction) -> None:
-        """Take in declarations: a new one is planned, a repeated one changes nothing, a contradiction is set aside."""
-        store = Store(transaction.connection)
+        """Take in what is said and ordered: what is repeated changes nothing, what cannot be is set aside."""
         for message in batch:
-            refusal = await self._declare(store, message)
+            refusal = await self._hear(message, transaction)
             if refusal:
-                log.error("a declaration was refused", event_id=message.event_id, reason=refusal)
+                log.error("refused", type=message.type, event_id=message.event_id, reason=refusal)
                 transaction.set_aside([Unreadable(message.record, refusal)])
-        await bell.ring(transaction.connection, PLANNED)
 
-    async def _declare(self, store: Store, message: Message) -> str | None:
-        """Why the declaration is refused, None when it is planned or was planned before."""
-        if message.type != "incident.declared.v1":
-            return f"{message.type} is not acted upon by this version of entitlements"
-        incident: IncidentDeclared = message.data
-        if incident.drill:
-            return "drill: this version of entitlements does not run drills, and would have run it in earnest"
-        try:
-            prepare(self._policies.named(incident.policy), incident)
-        except (PolicyError, ValueError) as error:
-            return str(error)
-        first = await store.declare(incident, digest(incident))
-        if first is None:
-            await store.plan(incident.incident_id, incident.revision)
-            log.info("declared", incident=incident.incident_id, revision=incident.revision, event_id=message.event_id)
-        elif first != digest(incident):
-            return (
-                f"incident {incident.incident_id} revision {incident.revision} was declared before with another body: "
-                "declare what has changed as the next revision"
-            )
-        return None
-
-
-def digest(incident: IncidentDeclared) -> str:
-    """What a declaration says, in short: equal for equal bodies, whatever the order or the spacing of their JSON."""
-    body = orjson.dumps(incident.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
-    return hashlib.sha256(body).hexdigest()
+    async def _hear(self, message: Message, transaction: Transaction) -> str | None:
+        """Why an event is refused, None when it is not."""
+        match message.type:
+            case "incident.approved.v1":
+                return await orders.approve(self._catalogue, message, transaction)
+            case "incident.paused.v1" | "incident.resumed.v1":
+                return await orders.pause(message, transaction)
+            case _:
+                return await revisions.take_in(self._catalogue, message, transaction)

@@ -1,44 +1,45 @@
-"""The plan: a declaration becomes a run over its customers, cut into chunks that several workers share.
+"""The plan: what is in force becomes a run over its customers, and goes from state to state until it is done.
 
-A run starts when the projection has read the topic `contracts` up to the end as it stood after the declaration: nobody
-is missed because an event was still on its way. A chunk is one transaction: claimed, decided, written, published.
+declared → waiting (for the projection to have read `contracts` as far as the topic went then: nobody is missed because
+an event was still on its way) → forecasting, where the policy wants to know beforehand → approval, where a person has
+to answer for it → canary → running → done. Leaves the deciding of chunks to the workers, what people order to `orders`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
 from functools import partial
-from typing import Any
-
-import structlog
+from typing import Any, TypeAlias
 
 from schemas import topics
-from schemas.events import IncidentDeclared
-from services.entitlements import messages
-from services.entitlements.decide import decide
-from services.entitlements.domain import Decision
-from services.entitlements.facts import by_customer, keep
-from services.entitlements.handlers import CUT, PLANNED
-from services.entitlements.policy import Policies
-from services.entitlements.prepared import Prepared, prepare
-from services.entitlements.store import SQL, Chunk, Run, Store
-from services.runtime import bell, broker, positions, tally
+from services.entitlements import gates
+from services.entitlements.bells import CUT, PLANNED
+from services.entitlements.cases import Case, make, merges
+from services.entitlements.catalogue import Catalogue
+from services.entitlements.forecast import Forecast, plan_hash
+from services.entitlements.register import Register
+from services.entitlements.reports import Step, tell_run
+from services.entitlements.store import SQL, Run, Store, identity
+from services.runtime import bell, broker, positions
 from services.runtime.database import Pool
 from services.runtime.work import Transaction, Workbench
 
-log = structlog.get_logger()
-
 _LOOK_AGAIN_SECONDS = 1.0
 _BARRIER_PAUSE_SECONDS = 0.02
-_KNOWN_RUNS = 16
+
+_Step: TypeAlias = Callable[[Transaction, Case, Mapping[str, Any]], Awaitable[None]]
 
 
 class Planner:
-    """Brings each plan to its start, and sees when it is done."""
+    """Brings each plan from state to state."""
 
-    def __init__(self, pool: Pool, workbench: Workbench, kafka: str, chunk_customers: int) -> None:
-        self._pool, self._workbench, self._kafka, self._size = pool, workbench, kafka, chunk_customers
+    def __init__(
+        self, pool: Pool, workbench: Workbench, catalogue: Catalogue, kafka: str, chunk_customers: int
+    ) -> None:
+        self._pool, self._workbench, self._catalogue = pool, workbench, catalogue
+        self._kafka, self._size = kafka, chunk_customers
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`: look at the plans that are not done, whenever there is one to look at."""
@@ -48,7 +49,7 @@ class Planner:
                 await rung.wait(_BARRIER_PAUSE_SECONDS if waits else _LOOK_AGAIN_SECONDS)
 
     async def advance(self) -> bool:
-        """Move every open plan one step; returns whether one waits for its barrier."""
+        """Move every open plan one step, if it can go; returns whether one waits for its barrier."""
         waits = False
         for row in await self._pool.fetch(SQL["open_plans"]):
             run = Run(row["incident_id"], row["revision"], row["run"])
@@ -58,14 +59,17 @@ class Planner:
             elif row["state"] == "waiting":
                 waits = not await self._start(run, row["barrier"]) or waits
             else:
-                await self._finish(run)
+                step = {"forecasting": self._offer, "canary": self._end_canary, "running": self._finish}[row["state"]]
+                await self._workbench.run(partial(self._step, run, row["state"], step))
         return waits
+
+    # ── the barrier ───────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _set_barrier(self, run: Run) -> None:
         cluster = await broker.cluster_id(self._kafka)
         ends = await broker.end_offsets(self._kafka, topics.CONTRACTS)
         barrier = {"cluster": cluster, "ends": {str(partition): end for partition, end in ends.items()}}
-        await self._pool.execute(SQL["set_barrier"], run.incident_id, run.revision, run.run, barrier)
+        await self._pool.execute(SQL["set_barrier"], *identity(run), barrier)
 
     async def _start(self, run: Run, barrier: Mapping[str, Any]) -> bool:
         """Cut the run once the barrier is reached; returns whether it was.
@@ -79,78 +83,123 @@ class Planner:
                 return False
             if not await positions.reached(connection, topics.CONTRACTS, ends):
                 return False
-        customers = await self._workbench.run(partial(self._cut, run))
-        if customers is not None:
-            log.info("started", incident=run.incident_id, revision=run.revision, run=run.run, customers=customers)
+        await self._workbench.run(partial(self._step, run, "waiting", self._cut))
         return True
 
-    async def _cut(self, run: Run, transaction: Transaction) -> int | None:
+    # ── one step in one transaction ───────────────────────────────────────────────────────────────────────────────
+
+    async def _step(self, run: Run, state: str, step: _Step, transaction: Transaction) -> None:
+        """Take a plan one step on, unless somebody else has done so."""
+        register = Register(transaction.connection)
+        held = await register.hold(run.incident_id)
+        plan = await register.hold_plan(run)
+        if held is None or held["paused"] or held["held"] or plan["state"] != state:
+            return
+        statements = await register.statements(run.incident_id, run.revision)
+        policy = await self._catalogue.named(transaction.connection, statements[-1].policy)
+        chunks = await transaction.connection.fetchrow(SQL["open_chunks_of_plan"], *identity(run))
+        await step(transaction, make(policy, statements), {**plan, **chunks, "run": run, "spent": held["spent"]})
+
+    async def _cut(self, transaction: Transaction, case: Case, plan: Mapping[str, Any]) -> None:
+        run, policy, statement = plan["run"], case.policy, case.statement
+        canary = policy.canary.customers if policy.canary and run.run == 1 and not statement.retracted else 0
         store = Store(transaction.connection)
-        incident = await store.declaration(run)
-        customers = await store.start(run, self._size, incident.scope)
+        ranges = await store.ranges(case.whom, self._size, canary)
+        customers = await store.cut(run, ranges, canary > 0)
+        forecast = gates.wants_forecast(policy, statement)
+        state = "forecasting" if forecast else "canary" if canary and ranges else "running"
+        await Register(transaction.connection).move(run, state)
+        detail = {"customers": customers, "policy": policy.key, "policy_digest": policy.digest}
+        step = Step("forecasting" if forecast else "started", detail)
+        await tell_run(transaction, run, state, step, drill=statement.drill)
         await bell.ring(transaction.connection, CUT)
         await bell.ring(transaction.connection, PLANNED)
-        return customers
 
-    async def _finish(self, run: Run) -> None:
-        if await self._pool.fetchval(SQL["finish_plan"], run.incident_id, run.revision, run.run):
-            log.info("done", incident=run.incident_id, revision=run.revision, run=run.run)
+    async def _offer(self, transaction: Transaction, case: Case, plan: Mapping[str, Any]) -> None:
+        """What the run will come to is known: within what the policy allows it goes on, else a person is asked."""
+        if plan["unforeseen"]:
+            return
+        run, policy, register = plan["run"], case.policy, Register(transaction.connection)
+        forecast = await _foreseen(transaction, run)
+        hashed = plan_hash(run.incident_id, run.revision, policy.digest, forecast)
+        await transaction.connection.execute(SQL["foresee"], *identity(run), forecast.to_json(), hashed)
+        spent, more = gates.read(plan["spent"]), forecast.money()
+        limit = gates.without_approval(policy)
+        beyond = gates.beyond(limit, spent, more) if policy.budget else {}
+        detail = {"plan": hashed, "comes_to": gates.told(gates.added(spent, more)), "days": forecast.days()}
+        if beyond:
+            reason = f"the incident would come to {_in_words(beyond)}, and {_in_words(limit)} needs no approval"
+            await self._ask(transaction, case, run, hashed, "start", reason, detail)
+            return
+        await register.allow(run, gates.told(limit) if policy.budget else None)
+        state = "canary" if plan["canary"] else "running"
+        await register.move(run, state)
+        await tell_run(transaction, run, state, Step("started", detail), drill=False, plan=hashed)
+        await bell.ring(transaction.connection, CUT)
 
+    async def _end_canary(self, transaction: Transaction, case: Case, plan: Mapping[str, Any]) -> None:
+        """The first customers are done: the rest follows after a while, or when a person has approved it."""
+        if plan["canary"]:
+            return
+        run, canary, register = plan["run"], case.policy.canary, Register(transaction.connection)
+        assert canary is not None, "a canary is cut for a policy that has one"
+        drill = case.statement.drill
+        if plan["due"] or (drill and canary.then == "approval") or not plan["open"]:
+            await register.move(run, "running")
+            await tell_run(transaction, run, "running", Step("rest", {}), drill=drill, plan=plan["hash"])
+            await bell.ring(transaction.connection, CUT)
+            await bell.ring(transaction.connection, PLANNED)
+        elif isinstance(canary.then, timedelta):
+            if plan["due"] is None:
+                await transaction.connection.execute(SQL["go_on_later"], *identity(run), canary.then)
+        else:
+            hashed = gates.gate_hash(plan["hash"], "rest", gates.read(plan["spent"]))
+            reason = f"the first {canary.customers} customers are done: look at them, and approve the rest"
+            await self._ask(transaction, case, run, hashed, "rest", reason, {"plan": hashed})
 
-class Worker:
-    """Decides chunks, one after the other, for as long as there are any."""
+    async def _ask(
+        self,
+        transaction: Transaction,
+        case: Case,
+        run: Run,
+        plan: str,
+        gate: str,
+        reason: str,
+        detail: Mapping[str, Any],
+    ) -> None:
+        """Stand at a gate until a person approves the plan."""
+        register = Register(transaction.connection)
+        await register.move(
+            run, "approval", gate=gate, plan=plan, reason=reason, valid_for=case.policy.approval_valid_for
+        )
+        step = Step("asked", {**detail, "gate": gate, "reason": reason})
+        await tell_run(transaction, run, "approval", step, drill=False, plan=plan, reason=reason)
 
-    def __init__(self, pool: Pool, workbench: Workbench, policies: Policies, lane: str) -> None:
-        self._pool, self._workbench, self._policies, self._lane = pool, workbench, policies, lane
-        self._prepared: dict[Run, tuple[IncidentDeclared, Prepared]] = {}
+    async def _finish(self, transaction: Transaction, case: Case, plan: Mapping[str, Any]) -> None:
+        if plan["open"]:
+            return
+        run, register = plan["run"], Register(transaction.connection)
+        await register.move(run, "done")
+        totals = dict(await transaction.connection.fetchrow(SQL["run_totals"], *identity(run)))
+        step = Step("done", {"customers": plan["customers"], **totals})
+        await tell_run(transaction, run, "done", step, drill=case.statement.drill, plan=plan["hash"])
+        if totals["taken_back"] and merges(case.policy):
+            await self._pay_again(transaction, case)
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop`: decide chunks, and sleep until there are some."""
-        async with bell.listening(self._pool, CUT, stop) as rung:
-            while not stop.is_set():
-                if not await self._workbench.run(self.decide_chunk):
-                    await rung.wait(_LOOK_AGAIN_SECONDS)
-
-    async def decide_chunk(self, transaction: Transaction) -> bool:
-        """Claim a chunk, decide its customers, write and publish what they are owed; False when there is none."""
-        store = Store(transaction.connection)
-        chunk = await store.claim_chunk()
-        if chunk is None:
-            return False
-        incident, prepared = await self._prepare(store, chunk.run)
-        facts = await store.facts(chunk, incident.scope)
-        prior = await store.prior(chunk)
-        decisions = [
-            decide(prepared, customer, contracts, prior.get(customer, ()))
-            for customer, contracts in by_customer(facts).items()
-        ]
-        await store.record(chunk, decisions)
-        await store.finish(chunk, keep(facts))
-        totals = await tally.add(transaction.connection, self._counts(chunk, decisions))
-        transaction.publish(topics.ENTITLEMENTS, messages.entitlements(incident, prepared.time_zone, decisions))
-        transaction.publish(topics.PROGRESS, messages.progress(totals))
+    async def _pay_again(self, transaction: Transaction, case: Case) -> None:
+        """What this incident took back it no longer pays for: those beside it are run again, for the difference."""
+        register = Register(transaction.connection)
+        beside = make(case.policy, case.statements, await register.kin(case.statement)).neighbours
+        for neighbour in beside:
+            await register.plan(neighbour.incident_id)
         await bell.ring(transaction.connection, PLANNED)
-        return True
 
-    async def _prepare(self, store: Store, run: Run) -> tuple[IncidentDeclared, Prepared]:
-        """A run's declaration with its policy, compiled once."""
-        known = self._prepared.get(run)
-        if known is None:
-            incident = await store.declaration(run)
-            known = incident, prepare(self._policies.named(incident.policy), incident)
-            if len(self._prepared) >= _KNOWN_RUNS:
-                self._prepared.clear()
-            self._prepared[run] = known
-        return known
 
-    def _counts(self, chunk: Chunk, decisions: Sequence[Decision]) -> dict[tally.Lane, dict[str, int]]:
-        """What a chunk adds to the running totals of this worker's lane."""
-        entitled = sum(1 for decision in decisions if decision.grants)
-        return {
-            (chunk.run.incident_id, self._lane): {
-                "considered": len(decisions),
-                "entitled": entitled,
-                "excluded": sum(1 for decision in decisions if decision.exclusion),
-                "remedies": sum(len(decision.grants) for decision in decisions),
-            }
-        }
+async def _foreseen(transaction: Transaction, run: Run) -> Forecast:
+    """What a run's open chunks will come to."""
+    rows = await transaction.connection.fetch(SQL["forecasts"], *identity(run))
+    return sum((Forecast.from_json(forecast) for (forecast,) in rows), Forecast())
+
+
+def _in_words(money: gates.Money) -> str:
+    return ", ".join(f"{amount} {currency}" for currency, amount in gates.told(money).items()) or "nothing"

@@ -1,25 +1,47 @@
 """Policies: what is promised, as YAML files that are validated whole when they are loaded.
 
 A policy that could be read in two ways is not read at all: a wrong field, a float for money or a bad zone is a
-`PolicyError` that names the file, the path in it and what would be right. Leaves to `policy_errors` the wording of
-what is wrong, and to `decide` who gets what.
+`PolicyError` that names the file, the path in it and what would be right. Leaves to `policy_rules` and `policy_limits`
+what a policy is made of, to `policy_errors` the wording of what is wrong, and to `decide` who gets what.
 """
 
 from __future__ import annotations
 
-import re
+import json
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
+from datetime import timedelta
+from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from schemas.events import LetterKind
-from schemas.values import AMOUNT_PATTERN, CURRENCIES, exponent
-from services.entitlements.domain import Kind, rounded
+from schemas.events import Language, LetterKind
+from schemas.values import Text
+from services.entitlements.policy_conditions import FeeRange, Span, Tenure, When
 from services.entitlements.policy_errors import PolicyError, nearest, read_yaml, said_plainly
-from services.entitlements.policy_fields import Currency, Length, Name, Names, Positive, Scalar, Slug, TimeZone
+from services.entitlements.policy_fields import Duration, Part, Slug, TimeZone, Title
+from services.entitlements.policy_limits import Budget, Canary
+from services.entitlements.policy_remedies import (
+    Addon,
+    Amount,
+    Band,
+    Credit,
+    Extension,
+    IfOwned,
+    IfRefused,
+    Remedy,
+    Scale,
+    Voucher,
+)
+from services.entitlements.policy_rules import Rule
+
+__all__ = [
+    "SHIPPED", "Addon", "Amount", "Band", "Budget", "Canary", "Credit", "Extension", "FeeRange", "IfOwned", "IfRefused",
+    "Policies", "Policy", "Remedy", "Rule", "Scale", "Span", "Tenure", "Voucher", "When", "load_policies",
+    "parse_policy", "parse_policy_text", "policy_from_body", "policy_text", "read_policy",
+]  # fmt: skip
 
 SHIPPED = Path(__file__).parent / "policies"
 """The folder of the policies that come with the service."""
@@ -27,151 +49,94 @@ SHIPPED = Path(__file__).parent / "policies"
 LARGEST_FILE_BYTES = 256 * 1024
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, populate_by_name=False)
-
-
-class Amount(_Part):
-    """Money as a policy writes it, kept with all the decimals of its currency."""
-
-    amount: Positive
-    currency: Currency
-
-    @model_validator(mode="before")
-    @classmethod
-    def _at_the_exponent(cls, data: Any) -> Any:
-        if not isinstance(data, dict) or data.get("currency") not in CURRENCIES:
-            return data  # its own fields say what is wrong
-        amount, currency = data.get("amount"), data["currency"]
-        if not isinstance(amount, str) or not re.fullmatch(AMOUNT_PATTERN, amount):
-            return data
-        exact = rounded(Decimal(amount), currency)
-        if exact != Decimal(amount):
-            raise ValueError(
-                f"{amount} {currency} has too many decimals: {currency} has {exponent(currency)}, "
-                f'write for example "{exact}"'
-            )
-        return {**data, "amount": str(exact)}
-
-
-class Extension(_Part):
-    """Calendar days added to a contract's end."""
-
-    days: Annotated[int, Field(ge=1, le=3660, strict=True)]
-
-
-class Addon(_Part):
-    """A complimentary product with an end of its own: the day of the declaration and the period `for`."""
-
-    product: Slug
-    length: Annotated[Length, Field(alias="for")]
-
-
-class Voucher(_Part):
-    """A voucher: value and shipping have caps of their own, in one currency; valid from the declaration on."""
-
-    amount: Amount
-    merchant: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
-    shipping_cap: Amount | None = None
-    handling_covered: Annotated[bool, Field(strict=True)] = False
-    valid_for: Length
-
-    @model_validator(mode="after")
-    def _one_currency(self) -> Voucher:
-        if self.shipping_cap is not None and self.shipping_cap.currency != self.amount.currency:
-            raise ValueError(
-                f"shipping_cap is in {self.shipping_cap.currency} and amount in {self.amount.currency}: "
-                "write both in one currency"
-            )
-        return self
-
-
-class Credit(_Part):
-    """Money on the customer's account."""
-
-    amount: Amount
-
-
-class Remedy(_Part):
-    """One of the four kinds of remedy."""
-
-    extension: Extension | None = None
-    addon: Addon | None = None
-    voucher: Voucher | None = None
-    credit: Credit | None = None
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Remedy:
-        kinds = [kind for kind in type(self).model_fields if getattr(self, kind) is not None]
-        if len(kinds) != 1:
-            raise ValueError(
-                f"gives {' and '.join(kinds) or 'nothing'}: write exactly one of extension, addon, voucher, credit"
-            )
-        return self
-
-    @property
-    def kind(self) -> Kind:
-        if self.extension:
-            return "extension"
-        if self.addon:
-            return "addon"
-        return "voucher" if self.voucher else "credit"
-
-
-class When(_Part):
-    """Which of the contracts that were hit a rule is for: those that meet every list and every attribute given."""
-
-    families: Names | None = None
-    products: Names | None = None
-    sites: Names | None = None
-    attributes: Annotated[dict[str, Scalar], Field(min_length=1, max_length=100)] | None = None
-
-
-class IfOwned(_Part):
-    """What a customer gets who had `product` at the window already."""
-
-    product: Name
-    instead: Remedy
-
-
-class Rule(_Part):
-    """One promise: to whom it was made, and what it gives."""
-
-    rule: Slug
-    per: Literal["contract", "customer"]
-    when: When = When()
-    give: Remedy
-    if_owned: IfOwned | None = None
-
-    @model_validator(mode="after")
-    def _days_belong_to_a_contract(self) -> Rule:
-        remedies = [self.give, *([self.if_owned.instead] if self.if_owned else [])]
-        if self.per == "customer" and any(remedy.extension for remedy in remedies):
-            raise ValueError("an extension adds days to a contract: write per: contract")
-        return self
-
-
-class Policy(_Part):
+class Policy(Part):
     """A policy, whole. `key` is what an incident names it by."""
 
     name: Slug
     version: Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
-    title: Annotated[str, Field(min_length=1, max_length=300)]
+    title: Title
     time_zone: TimeZone
+    """Where dates meet instants for contracts without a zone of their own."""
     rules: Annotated[tuple[Rule, ...], Field(min_length=1, max_length=100)]
-    letters: Annotated[tuple[LetterKind, ...], Field(min_length=1)] = ("details",)
+    letters: Annotated[tuple[Literal["announcement", "details"], ...], Field(min_length=1)] = ("details",)
+    """The announcement goes out at once, the details when billing is done; a correction whenever there is one."""
+    texts: dict[Language, dict[LetterKind, Text]] = Field(default_factory=dict, max_length=50)
+    """The paragraph that a letter of a kind opens with, by language."""
+    budget: Annotated[tuple[Budget, ...], Field(min_length=1, max_length=50)] = ()
+    canary: Canary | None = None
+    when_narrowed: Literal["honour", "reverse"] = "honour"
+    """What becomes of what was granted when the incident shrinks or is taken back."""
+    approval_valid_for: Duration = timedelta(days=1)
 
     @property
     def key(self) -> str:
         return f"{self.name}@{self.version}"
 
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of what the policy says, in hex: comments, spacing and spelled-out defaults do not count."""
+        return sha256(json.dumps(self.body(), sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+    def body(self) -> dict[str, Any]:
+        """The policy as JSON, written as in a file; `policy_from_body` makes the same policy of it.
+
+        What is as it is by default is left out, so that a field that the language gets later does not change what
+        an older policy says.
+        """
+        return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
     @model_validator(mode="after")
-    def _rules_have_names_of_their_own(self) -> Policy:
-        names = [rule.rule for rule in self.rules]
-        for index, name in enumerate(names):
-            if name in names[:index]:
-                raise ValueError(f"rules[{index}].rule: {name!r} is taken: write a name that no other rule has")
-        return self
+    def _rules_know_each_other(self) -> Policy:
+        problems: list[str] = []
+        names: list[str] = []
+        for index, rule in enumerate(self.rules):
+            if rule.rule in names:
+                problems.append(f"rules[{index}].rule: {rule.rule!r} is taken: write a name that no other rule has")
+            for at, other in enumerate(rule.unless):
+                if other not in names:
+                    known = f"write one of {', '.join(names)}" if names else "leave it out, this is the first rule"
+                    problems.append(
+                        f"rules[{index}].unless[{at}]: no rule before this one is called {other!r}: {known}"
+                    )
+            names.append(rule.rule)
+        return _fine(self, problems)
+
+    @model_validator(mode="after")
+    def _money_has_a_ceiling(self) -> Policy:
+        problems: list[str] = []
+        named: list[str] = []
+        for index, budget in enumerate(self.budget):
+            if budget.currency in named:
+                problems.append(f"budget[{index}].currency: {budget.currency} has a ceiling already: write it once")
+            named.append(budget.currency)
+        for index, rule in enumerate(self.rules if self.budget else ()):
+            given = [*rule.remedies, *(refused.give for refused in rule.if_refused)]
+            for currency in sorted({c for remedy in given if remedy.money for c in remedy.money.currencies}):
+                if currency not in named:
+                    problems.append(
+                        f"rules[{index}]: gives {currency}, and the budget has no ceiling for it: "
+                        f'add {{currency: {currency}, ceiling: "…"}} to budget'
+                    )
+        return _fine(self, problems)
+
+    @model_validator(mode="after")
+    def _texts_are_for_letters_that_are_written(self) -> Policy:
+        written = {*self.letters, "correction"}
+        problems = [
+            f"texts.{language}.{kind}: no such letter is written: add {kind} to letters, or leave the text out"
+            for language, texts in self.texts.items()
+            for kind in texts
+            if kind not in written
+        ]
+        if len(set(self.letters)) < len(self.letters):
+            problems.append("letters: names one twice: write each once")
+        return _fine(self, problems)
+
+
+def _fine(policy: Policy, problems: list[str]) -> Policy:
+    if problems:
+        raise ValueError("\n".join(problems))
+    return policy
 
 
 class Policies(Mapping[str, Policy]):
@@ -205,14 +170,28 @@ def parse_policy(text: str, file: str | Path) -> Policy:
 
     Raises PolicyError with every problem of the file, each naming the file and the path.
     """
-    data = read_yaml(text, name := Path(file).name)
-    try:
-        policy = Policy.model_validate(data)
-    except ValidationError as error:
-        raise PolicyError([f"{name}: {line}" for line in said_plainly(error, Policy)]) from None
+    policy = parse_policy_text(text, name := Path(file).name)
     if name != f"{policy.key}.yaml":
         raise PolicyError([f"{name}: name, version: the policy is {policy.key}: call the file {policy.key}.yaml"])
     return policy
+
+
+def parse_policy_text(text: str, name: str = "policy") -> Policy:
+    """The policy that a YAML text holds, wherever it comes from; raises as `parse_policy` does, calling it `name`."""
+    _bounded(name, len(text))
+    return _made(read_yaml(text, name), name)
+
+
+def policy_from_body(body: Mapping[str, Any]) -> Policy:
+    """The policy that was published with this body (`Policy.body`); raises PolicyError when it cannot be read."""
+    return _made(dict(body), f"{body.get('name')}@{body.get('version')} as it was published")
+
+
+def _made(data: Any, name: str) -> Policy:
+    try:
+        return Policy.model_validate(data)
+    except ValidationError as error:
+        raise PolicyError([f"{name}: {line}" for line in said_plainly(error, Policy)]) from None
 
 
 def load_policies(folder: str | Path = SHIPPED) -> Policies:
@@ -230,7 +209,7 @@ def load_policies(folder: str | Path = SHIPPED) -> Policies:
     problems: list[str] = []
     for path in files:
         try:
-            policy = parse_policy(_text(path), path)
+            policy = read_policy(path)
         except PolicyError as error:
             problems.extend(error.problems)
         else:
@@ -240,13 +219,24 @@ def load_policies(folder: str | Path = SHIPPED) -> Policies:
     return Policies(policies)
 
 
-def _text(path: Path) -> str:
+def read_policy(path: str | Path) -> Policy:
+    """The policy of a file; raises PolicyError as `parse_policy` does, and for a file that cannot be read."""
+    return parse_policy(policy_text(path), path)
+
+
+def policy_text(path: str | Path) -> str:
+    """The text of a file, which must be UTF-8 and no larger than a policy can be; raises PolicyError."""
+    path = Path(path)
     try:
         content = path.read_bytes()
-        if len(content) > LARGEST_FILE_BYTES:
-            raise PolicyError([f"{path.name}: is {len(content)} bytes: write {LARGEST_FILE_BYTES} at most"])
+        _bounded(path.name, len(content))
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise PolicyError([f"{path.name}: byte {error.start} is not UTF-8: save the file as UTF-8"]) from None
     except OSError as error:
         raise PolicyError([f"{path.name}: cannot be read ({error.strerror})"]) from None
+
+
+def _bounded(name: str, size: int) -> None:
+    if size > LARGEST_FILE_BYTES:
+        raise PolicyError([f"{name}: is {size} bytes: write {LARGEST_FILE_BYTES} at most"])

@@ -6,10 +6,9 @@ into such words. Leaves to `policy` what a policy is.
 
 from __future__ import annotations
 
-import types
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
-from typing import Any, Union, get_args, get_origin
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -43,15 +42,20 @@ _Loader.yaml_implicit_resolvers = {
 }
 
 
-def read_yaml(text: str, file: str) -> Any:
-    """The value of a YAML text of one document. Raises PolicyError with line and column, or the path."""
+def read_yaml(
+    text: str, file: str, *, nulls: bool = False, holds: str = "name, version, title, time_zone and rules"
+) -> Any:
+    """The value of a YAML text of one document; an empty value is an error unless `nulls` may stand there.
+
+    Raises PolicyError with line and column, or the path; for an empty text with what such a file `holds`.
+    """
     try:
         loader = _Loader(text)
         try:
             node = loader.get_single_node()
             if node is None:
-                raise PolicyError([f"{file}: is empty: write name, version, title, time_zone and rules"])
-            flaws = [f"{file}: {line}" for line in _flaws(node, "", set())]
+                raise PolicyError([f"{file}: is empty: write {holds}"])
+            flaws = [f"{file}: {line}" for line in _flaws(node, "", set(), nulls)]
             if flaws:
                 raise PolicyError(flaws)
             return _constructed(loader, node, file)
@@ -78,15 +82,17 @@ def _constructed(loader: _Loader, node: yaml.Node, file: str) -> Any:
         ) from None
 
 
-def _flaws(node: yaml.Node, path: str, seen: set[int]) -> Iterator[str]:
-    """Keys that stand twice in one mapping, and aliases: they could unfold without end."""
+def _flaws(node: yaml.Node, path: str, seen: set[int], nulls: bool) -> Iterator[str]:
+    """Keys that stand twice in one mapping, values that are empty, and aliases: they could unfold without end."""
     if id(node) in seen:
         yield f"{path}: is an alias of an anchor: write it out"
         return
     seen.add(id(node))
+    if path and not nulls and node.tag == "tag:yaml.org,2002:null":
+        yield f"{path}: is empty: write its value, or leave the field out"
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
-            yield from _flaws(item, f"{path}[{index}]", seen)
+            yield from _flaws(item, f"{path}[{index}]", seen, nulls)
     if isinstance(node, yaml.MappingNode):
         lines: dict[str, int] = {}
         for key, value in node.value:
@@ -95,7 +101,7 @@ def _flaws(node: yaml.Node, path: str, seen: set[int]) -> Iterator[str]:
             if key.value in lines:
                 yield f"{here}: stands twice, on line {lines[key.value]} and again on line {line}: keep one"
             lines.setdefault(str(key.value), line)
-            yield from _flaws(value, here, seen)
+            yield from _flaws(value, here, seen, nulls)
 
 
 # ── pydantic ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -105,10 +111,11 @@ def said_plainly(error: ValidationError, model: type[BaseModel]) -> list[str]:
     """One line per problem: the path, what is wrong, what would be right."""
     lines = []
     for problem in error.errors(include_url=False):
-        loc = problem["loc"]
+        # A part in parentheses says which kind of value it was taken for: it stands nowhere in the file.
+        loc = tuple(part for part in problem["loc"] if not str(part).startswith("("))
         path = _path(loc)
-        line = _remedy(problem["type"], problem.get("input"), problem.get("ctx", {}), problem["msg"], loc, model)
-        lines.append(f"{path}: {line}" if path else line)
+        told = _remedy(problem["type"], problem.get("input"), problem.get("ctx", {}), problem["msg"], loc, model)
+        lines += [f"{path}: {line}" if path else line for line in told.split("\n")]
     return lines
 
 
@@ -126,6 +133,8 @@ def _remedy(
         return f"is no field here: {hint}The fields here are {', '.join(known)}"
     if kind == "literal_error":
         return f"{value!r} is not one of them: write {ctx['expected'].replace(chr(39), '')}"
+    if kind == "no_cap":
+        return f"{_shown(value)} caps nothing: {message}"
     right = _RIGHT.get(kind)
     if right is None:
         return f"{value!r} does not fit: {message}"
@@ -135,6 +144,7 @@ def _remedy(
 _RIGHT = {
     "string_type": "is not a text: write it in quotes",
     "string_pattern_mismatch": "has a character that may not stand here: write one that matches {pattern}",
+    "string_unicode": "has half a character: write whole ones",
     "string_too_short": "is empty: write at least {min_length} character",
     "string_too_long": "is too long: write {max_length} characters at most",
     "int_type": "is not a whole number: write one such as 1, without quotes",
@@ -167,24 +177,17 @@ def _fields(model: type[BaseModel]) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
-def _inner(annotation: Any) -> Any:
-    """The type of one item of a tuple, or the one type of an optional one."""
-    while True:
-        origin, args = get_origin(annotation), get_args(annotation)
-        if origin in (Union, types.UnionType) and type(None) in args and len(args) == 2:
-            annotation = next(arg for arg in args if arg is not type(None))
-        elif origin is tuple:
-            annotation = args[0]
-        else:
-            return annotation
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model that a field is, or that its items or one of its alternatives are."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for arg in get_args(annotation) if (found := _model_in(arg))), None)
 
 
 def _model_at(loc: tuple[int | str, ...], model: type[BaseModel]) -> type[BaseModel]:
     """The model whose fields stand at a place of the file."""
     for part in loc:
-        if isinstance(part, str):
-            field = next(f for name, f in model.model_fields.items() if (f.alias or name) == part)
-            found = _inner(field.annotation)
-            if isinstance(found, type) and issubclass(found, BaseModel):
-                model = found
+        fields = {field.alias or name: field for name, field in model.model_fields.items()}
+        if part in fields:
+            model = _model_in(fields[str(part)].annotation) or model
     return model

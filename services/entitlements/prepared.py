@@ -1,179 +1,243 @@
 """An incident and its policy, compiled once, ready to be applied to any number of customers.
 
-Works out the days of the impact per time zone, the terms that each rule gives, and the conditions as sets. Leaves to
-`decide` what follows for a customer.
+Each revision in force is kept: what is owed since when follows from all of them. Leaves to `rules` the conditions, to
+`reach` the days of an impact per time zone, and to `decide` what follows for a customer.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
-from typing import Any
-from zoneinfo import ZoneInfo
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
 
-from schemas.events import IncidentDeclared
-from services.entitlements.domain import Choice, Condition, Contract, Terms
-from services.entitlements.policy import Policy, Remedy, Rule
-from services.entitlements.policy_fields import known_zones
+from schemas.events import Interval
+from schemas.statements import Statement, merged
+from services.entitlements.domain import Neighbour, Terms
+from services.entitlements.outage import Outage, lasted, local_day, overlap
+from services.entitlements.policy import Policy
+from services.entitlements.quantities import Fee, Reckoned, reckon
+from services.entitlements.reach import Reach, reach
+from services.entitlements.rules import NO_HOURS, Offer, PreparedRule, prepared_rules
 
-_INSTANT = timedelta(microseconds=1)
+__all__ = ["Hours", "Prepared", "Revision", "lasted", "prepare"]
+
 _FIRST_YEAR, _LAST_YEAR = 1900, 2999
-_ZONES_AT_MOST = 1000
+_KEPT_AT_MOST = 10_000
+
+
+class Hours(NamedTuple):
+    """The hours that an offer is reckoned by; `key` tells those of one revision apart."""
+
+    key: object
+    outage: Outage
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """The days of the impact in one time zone, both included."""
+class Beside:
+    """A neighbour, compiled: its hours, merged, and whom it reaches, if that counts."""
 
-    first_day: date
-    last_day: date
-    time_zone: str
-
-
-def same(has: object, wanted: object) -> bool:
-    """Whether an attribute has the value that a rule wants; true is not 1, although Python says so."""
-    return has == wanted and isinstance(has, bool) is isinstance(wanted, bool)
+    incident_id: str
+    intervals: tuple[Interval, ...]
+    reach: Reach | None
 
 
 @dataclass(frozen=True, slots=True)
-class PreparedRule:
-    """A rule with its terms worked out and its conditions as sets. `None` for a condition means any."""
+class Revision:
+    """One statement in force, compiled. `lasts` says that its end is not known; dates count from `declared_on`."""
 
-    name: str
-    per_contract: bool
-    families: frozenset[str] | None
-    products: frozenset[str] | None
-    sites: frozenset[str] | None
-    attributes: tuple[tuple[str, Any], ...]
-    give: Terms
-    owned: str | None
-    instead: Terms | None
+    number: int
+    retracted: bool
+    lasts: bool
+    declared_on: date
+    reach: Reach
+    hours: Hours
+    """Its own; none that count while it lasts."""
+    neighbours: Mapping[str, Beside]
+    _kept: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
-    def unmet(self, contract: Contract) -> Condition | None:
-        """The first condition that the contract does not meet, or None when the rule is for it."""
-        if self.families is not None and contract.family not in self.families:
-            return "family"
-        if self.products is not None and contract.product not in self.products:
-            return "product"
-        if self.sites is not None and contract.site not in self.sites:
-            return "site"
-        for name, wanted in self.attributes:
-            if not same(contract.attributes.get(name), wanted):
-                return "attributes"
-        return None
+    def near(self, others: frozenset[str]) -> frozenset[str]:
+        """Those of the neighbours whose hours overlap this incident's, or those of one of them that do, and so on."""
+        found: frozenset[str] = self._once(
+            ("near", others), lambda: _connected(self.reach.intervals, others, self.neighbours)
+        )
+        return found
+
+    def hours_with(self, near: frozenset[str]) -> Hours:
+        """This incident's hours and theirs, none of them twice."""
+        if not near or self.lasts:
+            return self.hours
+        hours: Hours = self._once(("with", near), lambda: self._merged("with", near, self.hours.outage.intervals))
+        return hours
+
+    def hours_of(self, near: frozenset[str]) -> Hours:
+        """Their hours alone, none of them twice."""
+        hours: Hours = self._once(("of", near), lambda: self._merged("of", near, ()))
+        return hours
+
+    def reckoned(self, offer: Offer, hours: Hours, zone: str, fee: Fee | None) -> Reckoned:
+        """What an offer comes to by those hours, in that zone's calendar, for that fee."""
+        if offer.flat is not None:
+            return offer.flat
+        key = ("reckoned", offer.number, hours.key, zone if offer.by_calendar else "", fee if offer.by_fee else None)
+        how: Reckoned = self._kept.get(key) or self._once(key, lambda: reckon(offer.remedy, hours.outage, zone, fee))
+        return how
+
+    def terms(self, offer: Offer, quantity: Decimal, currency: str | None) -> Terms:
+        """As much of an offer as that, with this revision's dates; the same one for all who get it."""
+        key = ("terms", offer.number, quantity, currency)
+        made: Terms = self._kept.get(key) or self._once(
+            key, lambda: offer.terms(quantity, currency, self.declared_on, self.number)
+        )
+        return made
+
+    def _merged(self, which: str, near: frozenset[str], own: Sequence[Interval]) -> Hours:
+        theirs = [interval for name in near for interval in self.neighbours[name].intervals]
+        return Hours((which, near), Outage(merged([*own, *theirs])))
+
+    def _once(self, key: object, make: Callable[[], Any]) -> Any:
+        known = self._kept.get(key)
+        if known is None:
+            known = make()
+            if len(self._kept) < _KEPT_AT_MOST:
+                self._kept[key] = known
+        return known
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """An incident and its policy, ready to be applied to any number of customers."""
+    """An incident and its policy, ready to be applied to any number of customers; `policy` is `name@version`."""
 
     incident_id: str
-    revision: int
     policy: str
     time_zone: str
-    starts_at: datetime
-    last_instant: datetime
-    sites: frozenset[str] | None
-    families: frozenset[str] | None
-    contract_ids: frozenset[str] | None
-    everyone: bool
+    drill: bool
+    declared_at: datetime
+    honour: bool
     rules: tuple[PreparedRule, ...]
-    _windows: dict[str, Window] = field(default_factory=dict, repr=False, compare=False)
+    revisions: tuple[Revision, ...]
+    neighbours: Mapping[str, Beside]
+    barring: frozenset[str]
+    """The rules that keep a later one from giving something."""
+    plain: tuple[tuple[PreparedRule, Terms, Terms | None], ...] | None
+    """The rules with their terms, when there is one revision, flat rules and nothing beside: the common case."""
 
-    def in_scope(self, contract: Contract) -> bool:
-        """Whether the incident could have hit the contract: it matches every list that the scope gives."""
-        return (
-            (self.sites is None or contract.site in self.sites)
-            and (self.families is None or contract.family in self.families)
-            and (self.contract_ids is None or contract.contract_id in self.contract_ids)
-        )
+    @property
+    def last(self) -> Revision:
+        """The revision that is in force."""
+        return self.revisions[-1]
 
-    def window(self, contract: Contract) -> Window:
-        """The days of the impact where the contract is: in its attribute `time_zone`, else in the policy's zone.
+    @property
+    def revision(self) -> int:
+        """Its number."""
+        return self.last.number
 
-        A zone that nobody knows is as good as none: one bad attribute must not cost the customer his remedy.
-        """
-        zone = contract.attributes.get("time_zone", self.time_zone)
-        window = self._windows.get(zone) if isinstance(zone, str) else None
-        return window or self._new_window(zone)
-
-    def _new_window(self, zone: object) -> Window:
-        known = zone if isinstance(zone, str) and zone in known_zones() else self.time_zone
-        window = Window(local_day(self.starts_at, known), local_day(self.last_instant, known), known)
-        if isinstance(zone, str) and len(self._windows) < _ZONES_AT_MOST:
-            self._windows[zone] = window
-        return window
+    @property
+    def retracted(self) -> bool:
+        """Whether the incident is taken back."""
+        return self.last.retracted
 
 
-def prepare(policy: Policy, incident: IncidentDeclared) -> Prepared:
-    """Compiles the policy for the incident.
+def prepare(policy: Policy, statements: Sequence[Statement], neighbours: Sequence[Neighbour] = ()) -> Prepared:
+    """Compiles the policy for an incident: its statements of the revisions 1, 2, … in force, the last one counts.
 
-    The impact is half-open, so its last day is that of the instant before `ends_at`; without an end it reaches to
+    The impact is half-open, so its last day is that of the instant before its end; without an end it reaches to
     `declared_at`, never to the wall clock. Periods count from the day of the declaration in the policy's zone.
-    Raises ValueError when the incident names another policy, or a year in which no calendar can be relied on.
+    Raises ValueError when a revision is missing, when the incident names another policy, or a year in which no
+    calendar can be relied on.
     """
-    if incident.policy != policy.key:
-        raise ValueError(f"incident {incident.incident_id} names policy {incident.policy}, not {policy.key}")
-    scope, starts_at = incident.scope, incident.impact.starts_at
-    end = incident.impact.ends_at or incident.declared_at
-    for instant in (starts_at, end, incident.declared_at):
-        if not _FIRST_YEAR <= instant.year <= _LAST_YEAR:
-            raise ValueError(f"{instant.isoformat()} is not in the years {_FIRST_YEAR} to {_LAST_YEAR}")
-    declared_on = local_day(incident.declared_at, policy.time_zone)
+    if not statements or any(said.revision != number for number, said in enumerate(statements, 1)):
+        raise ValueError("the statements must be those of the revisions 1, 2, … without a gap")
+    for said in statements:
+        if said.policy != policy.key:
+            raise ValueError(f"incident {said.incident_id} names policy {said.policy}, not {policy.key}")
+        _check_years(said)
+    last = statements[-1]
+    rules = prepared_rules(policy)
+    beside = _near_ones(statements, [_beside(one, policy) for one in neighbours]) if _merges(rules) else {}
+    revisions = tuple(_revision(said, policy, beside) for said in statements)
     return Prepared(
-        incident_id=incident.incident_id,
-        revision=incident.revision,
+        incident_id=last.incident_id,
         policy=policy.key,
         time_zone=policy.time_zone,
-        starts_at=starts_at,
-        last_instant=max(starts_at, end - _INSTANT),
-        everyone=scope.everyone,
-        sites=frozenset(scope.sites) or None,
-        families=frozenset(scope.families) or None,
-        contract_ids=frozenset(scope.contract_ids) or None,
-        rules=tuple(_prepared_rule(rule, declared_on) for rule in policy.rules),
+        drill=last.drill,
+        declared_at=last.declared_at,
+        honour=policy.when_narrowed == "honour",
+        rules=rules,
+        revisions=revisions,
+        neighbours=beside,
+        barring=frozenset(name for rule in rules for name in rule.unless),
+        plain=_plain(rules, revisions, beside),
     )
 
 
-def local_day(instant: datetime, time_zone: str) -> date:
-    """The date on the wall calendar of a zone at an instant."""
-    return instant.astimezone(ZoneInfo(time_zone)).date()
+def _check_years(said: Statement) -> None:
+    impact = said.impact
+    ends = [instant for one in impact.also for instant in (one.starts_at, one.ends_at)]
+    for instant in (impact.starts_at, impact.ends_at or said.declared_at, said.declared_at, *ends):
+        if not _FIRST_YEAR <= instant.year <= _LAST_YEAR:
+            raise ValueError(f"{instant.isoformat()} is not in the years {_FIRST_YEAR} to {_LAST_YEAR}")
 
 
-def _prepared_rule(rule: Rule, declared_on: date) -> PreparedRule:
-    when, owned = rule.when, rule.if_owned
-    return PreparedRule(
-        name=rule.rule,
-        per_contract=rule.per == "contract",
-        families=frozenset(when.families) if when.families else None,
-        products=frozenset(when.products) if when.products else None,
-        sites=frozenset(when.sites) if when.sites else None,
-        attributes=tuple((when.attributes or {}).items()),
-        give=_terms(rule.rule, "give", rule.give, declared_on),
-        owned=owned.product if owned else None,
-        instead=_terms(rule.rule, "instead", owned.instead, declared_on) if owned else None,
+def _revision(said: Statement, policy: Policy, beside: Mapping[str, Beside]) -> Revision:
+    lasts = said.impact.ends_at is None
+    return Revision(
+        number=said.revision,
+        retracted=said.retracted,
+        lasts=lasts,
+        declared_on=local_day(said.declared_at, policy.time_zone),
+        reach=reach(said.scope, lasted(said), policy.time_zone),
+        hours=Hours("own", NO_HOURS if lasts else Outage(said.intervals)),
+        neighbours=beside,
     )
 
 
-def _terms(rule: str, choice: Choice, remedy: Remedy, declared_on: date) -> Terms:
-    if remedy.extension:
-        return Terms(rule, choice, "extension", days=remedy.extension.days)
-    if remedy.addon:
-        addon = remedy.addon
-        return Terms(rule, choice, "addon", product=addon.product, ends_on=addon.length.after(declared_on))
-    if remedy.credit:
-        money = remedy.credit.amount
-        return Terms(rule, choice, "credit", amount=money.amount, currency=money.currency)
-    voucher = remedy.voucher
-    assert voucher is not None, "a remedy is one of four"
-    return Terms(
-        rule,
-        choice,
-        "voucher",
-        amount=voucher.amount.amount,
-        currency=voucher.amount.currency,
-        merchant=voucher.merchant,
-        shipping_cap=voucher.shipping_cap.amount if voucher.shipping_cap else None,
-        handling_covered=voucher.handling_covered,
-        valid_until=voucher.valid_for.after(declared_on),
+def _beside(one: Neighbour, policy: Policy) -> Beside:
+    intervals = merged(one.intervals)
+    reached = reach(one.scope, intervals, policy.time_zone) if one.scope and intervals else None
+    return Beside(one.incident_id, intervals, reached)
+
+
+def _merges(rules: Sequence[PreparedRule]) -> bool:
+    return any(rule.merged for rule in rules)
+
+
+def _near_ones(statements: Sequence[Statement], besides: Sequence[Beside]) -> dict[str, Beside]:
+    """The neighbours that share an hour with some revision, or with one that does, and so on."""
+    all_of_them = {one.incident_id: one for one in besides}
+    near = frozenset[str]().union(
+        *(_connected(lasted(said), frozenset(all_of_them), all_of_them) for said in statements)
     )
+    return {name: one for name, one in all_of_them.items() if name in near}
+
+
+def _connected(
+    intervals: Sequence[Interval], others: frozenset[str], neighbours: Mapping[str, Beside]
+) -> frozenset[str]:
+    hours, found = list(intervals), frozenset[str]()
+    while near := {name for name in others - found if overlap(hours, neighbours[name].intervals)}:
+        found |= near
+        hours += [interval for name in near for interval in neighbours[name].intervals]
+    return found
+
+
+def _plain(
+    rules: Sequence[PreparedRule], revisions: Sequence[Revision], beside: Mapping[str, Beside]
+) -> tuple[tuple[PreparedRule, Terms, Terms | None], ...] | None:
+    [*before, last] = revisions
+    if before or last.retracted or beside:
+        return None
+    if any(rule.needs_end or rule.by_window or rule.unless or rule.substitutes for rule in rules):
+        return None
+    plain: list[tuple[PreparedRule, Terms, Terms | None]] = []
+    for rule in rules:
+        terms = [
+            last.terms(offer, offer.flat.quantity, offer.flat.currency)
+            for offer in (rule.give, rule.instead)
+            if offer is not None and offer.flat is not None
+        ]
+        if len(terms) != 1 + (rule.instead is not None):
+            return None
+        plain.append((rule, terms[0], terms[1] if len(terms) > 1 else None))
+    return tuple(plain)

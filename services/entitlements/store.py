@@ -1,14 +1,19 @@
-"""Entitlements' tables, as the handlers and the plan see them; the statements themselves are in `queries.sql`."""
+"""Entitlements' tables, as the plan and the handlers see them; the statements themselves are in `queries.sql`.
+
+Here are the projection of the contracts, the chunks and what is decided in them. Incidents, their revisions and their
+runs are in `register`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from schemas.events import ContractChanged, IncidentDeclared, Scope
-from services.entitlements.domain import Decision, Grant, PriorGrant
+from schemas.events import ContractChanged, Scope
+from services.entitlements.domain import Decision, Grant, OtherGrant, PriorGrant, Withdrawn
 from services.runtime.database import Connection, columns, queries, stage
 from services.runtime.errors import Conflict
 
@@ -16,7 +21,7 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 SQL = queries(Path(__file__).with_name("queries.sql"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Run:
     """One run of a plan."""
 
@@ -25,14 +30,43 @@ class Run:
     run: int
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """A run's share for one worker: the customers from the first to the last, in the order of their ids."""
+def identity(run: Run) -> tuple[str, int, int]:
+    """A run as the statements take it."""
+    return run.incident_id, run.revision, run.run
 
-    run: Run
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Customers from the first to the last, in the order of their ids."""
+
     number: int
     first_customer: str
     last_customer: str
+    customers: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A run's share for one worker: to be decided, or only forecast; `limited` where it must stay within a budget."""
+
+    run: Run
+    range: Range
+    only_forecast: bool
+    limited: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Whom:
+    """Whom a run considers: the customers in scope, unless it was retracted, and whom the incident gave something."""
+
+    incident_id: str
+    scope: Scope
+    retracted: bool = False
+
+    @property
+    def lists(self) -> tuple[list[str], list[str], list[str]]:
+        """The scope's sites, families and contracts."""
+        return list(self.scope.sites), list(self.scope.families), list(self.scope.contract_ids)
 
 
 class Store:
@@ -58,82 +92,102 @@ class Store:
         """Forget contracts that are gone."""
         await self._connection.execute(SQL["remove_contracts"], contract_ids)
 
-    # ── declarations and runs ─────────────────────────────────────────────────────────────────────────────────────
+    # ── who is considered ─────────────────────────────────────────────────────────────────────────────────────────
 
-    async def declare(self, incident: IncidentDeclared, digest: str) -> str | None:
-        """Keep a declaration; None when it is new, else the digest of what this revision said first."""
-        body = incident.model_dump(mode="json")
-        identity = (incident.incident_id, incident.revision)
-        if await self._connection.fetchval(SQL["declare"], *identity, digest, body):
-            return None
-        first: str = await self._connection.fetchval(SQL["declared_digest"], *identity)
-        return first
+    async def ranges(self, whom: Whom, size: int, first: int = 0) -> list[Range]:
+        """The customers to consider, in ranges of `size`; the first has `first`, unless that is 0."""
+        rows = await self._connection.fetch(
+            SQL["ranges"], size, first, not whom.retracted, *whom.lists, whom.incident_id
+        )
+        return [Range(*row) for row in rows]
 
-    async def declaration(self, run: Run) -> IncidentDeclared:
-        """What was declared for a run."""
-        body = await self._connection.fetchval(SQL["declaration"], run.incident_id, run.revision)
-        return IncidentDeclared.model_validate(body, strict=False)
-
-    async def plan(self, incident_id: str, revision: int | None = None) -> Run | None:
-        """Plan the next run over a declaration's customers (of the last revision, if none is named); None: no such."""
-        row = await self._connection.fetchrow(SQL["new_plan"], incident_id, revision)
-        return row and Run(incident_id, row["revision"], row["run"])
-
-    async def start(self, run: Run, chunk_customers: int, scope: Scope) -> int | None:
-        """Cut a run into chunks and start it; how many customers it has, None when somebody else did."""
-        if await self._connection.fetchval(SQL["start_plan"], *_identity(run)) is None:
-            return None
-        customers: int = await self._connection.fetchval(SQL["cut"], *_identity(run), chunk_customers, *_lists(scope))
+    async def cut(self, run: Run, ranges: Sequence[Range], canary: bool) -> int:
+        """Make ranges the chunks of a run, the first of them its canary if there is one; how many customers it has."""
+        customers = sum(one.customers for one in ranges)
+        numbers, firsts, lasts = (
+            columns([(r.number, r.first_customer, r.last_customer) for r in ranges]) if ranges else ([], [], [])
+        )
+        await self._connection.execute(SQL["cut"], *identity(run), canary, customers, numbers, firsts, lasts)
         return customers
-
-    # ── a chunk ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def claim_chunk(self) -> Chunk | None:
         """An open chunk that nobody holds, held until the transaction ends."""
         row = await self._connection.fetchrow(SQL["claim_chunk"])
-        return row and Chunk(Run(*row[:3]), *row[3:])
+        return row and Chunk(Run(*row[:3]), Range(*row[3:6]), row["only_forecast"], row["limited"])
 
-    async def facts(self, chunk: Chunk, scope: Scope) -> list[Sequence[Any]]:
-        """All contracts of the chunk's customers, in the customers' order, as rows of `facts.COLUMNS`."""
+    # ── what is decided with ──────────────────────────────────────────────────────────────────────────────────────
+
+    async def facts(self, whom: Whom, within: Range) -> list[Sequence[Any]]:
+        """All contracts of the customers to consider, in the customers' order, as rows of `facts.COLUMNS`."""
+        everyone = whom.scope.everyone and not whom.retracted
         rows: list[Sequence[Any]] = await self._connection.fetch(
-            SQL["chunk_facts"], chunk.first_customer, chunk.last_customer, *_lists(scope), scope.everyone
+            SQL["chunk_facts"],
+            within.first_customer,
+            within.last_customer,
+            *whom.lists,
+            everyone,
+            not whom.retracted,
+            whom.incident_id,
         )
         return rows
 
-    async def prior(self, chunk: Chunk) -> dict[str, list[PriorGrant]]:
-        """What the incident has given the chunk's customers before, by customer."""
-        rows = await self._connection.fetch(
-            SQL["prior_grants"], chunk.run.incident_id, chunk.first_customer, chunk.last_customer
-        )
-        prior: dict[str, list[PriorGrant]] = {}
-        for customer_id, *grant in rows:
-            prior.setdefault(customer_id, []).append(PriorGrant(*grant))
-        return prior
+    async def prior(self, incident_id: str, within: Range) -> dict[str, list[PriorGrant]]:
+        """What the incident has given these customers before, by customer."""
+        rows = await self._connection.fetch(SQL["entries"], incident_id, within.first_customer, within.last_customer)
+        return prior_grants(rows)
 
-    async def record(self, chunk: Chunk, decisions: Sequence[Decision]) -> None:
-        """Write who was considered and what is owed; raises `Conflict` when a grant was written meanwhile."""
+    async def others(self, incident_ids: Sequence[str], within: Range) -> dict[str, list[OtherGrant]]:
+        """What other incidents have given these customers, by customer."""
+        rows = await self._connection.fetch(SQL["others"], incident_ids, within.first_customer, within.last_customer)
+        others: dict[str, list[OtherGrant]] = {}
+        for customer_id, *grant in rows:
+            others.setdefault(customer_id, []).append(OtherGrant(*grant))
+        return others
+
+    # ── what was decided ──────────────────────────────────────────────────────────────────────────────────────────
+
+    async def record(self, chunk: Chunk, decisions: Sequence[Decision], drill: bool) -> None:
+        """Write who was considered and what is owed; raises `Conflict` when an entry was written meanwhile."""
         run = chunk.run
         considered = [(decision.customer_id, decision.exclusion) for decision in decisions]
-        await self._connection.execute(SQL["consider"], run.incident_id, *columns(considered))
-        owed = [_granted(decision.customer_id, grant) for decision in decisions for grant in decision.grants]
-        if not owed:
+        if considered:
+            await self._connection.execute(SQL["consider"], run.incident_id, *columns(considered), drill)
+        entries = [_granted(decision.customer_id, grant) for decision in decisions for grant in decision.grants]
+        entries += [
+            _withdrawn(decision.customer_id, withdrawn, run.revision)
+            for decision in decisions
+            for withdrawn in decision.withdrawals
+        ]
+        if not entries:
             return
-        await stage(self._connection, "new_grant", SQL["new_grant"], owed)
-        written = await self._connection.fetchval(SQL["grant"], *_identity(run))
-        if written != len(owed):
-            raise Conflict(f"{len(owed) - written} grants of chunk {chunk.number} were written by somebody else")
+        await stage(self._connection, "new_entry", SQL["new_entry"], entries)
+        written = await self._connection.fetchval(SQL["grant"], *identity(run), drill)
+        if written != len(entries):
+            count = len(entries) - written
+            raise Conflict(f"{count} entries of chunk {chunk.range.number} were written by somebody else")
 
     async def finish(self, chunk: Chunk, facts: bytes) -> None:
         """The chunk is done; `facts` is what it was decided with."""
-        await self._connection.execute(SQL["finish_chunk"], *_identity(chunk.run), chunk.number, facts)
+        await self._connection.execute(SQL["finish_chunk"], *identity(chunk.run), chunk.range.number, facts)
+
+    async def foresee(self, chunk: Chunk, forecast: Mapping[str, Any]) -> None:
+        """What the chunk will come to."""
+        await self._connection.execute(SQL["forecast_chunk"], *identity(chunk.run), chunk.range.number, forecast)
 
 
-def _identity(run: Run) -> tuple[str, int, int]:
-    return run.incident_id, run.revision, run.run
-
-
-def _lists(scope: Scope) -> tuple[list[str], list[str], list[str]]:
-    return list(scope.sites), list(scope.families), list(scope.contract_ids)
+def prior_grants(rows: Iterable[Sequence[Any]]) -> dict[str, list[PriorGrant]]:
+    """Rows of the query `entries` as what each customer was given, with what became of it."""
+    rows = list(rows)
+    withdrawn = {row[8]: row[9] for row in rows if row[8] is not None}
+    prior: dict[str, list[PriorGrant]] = {}
+    for customer_id, grant, entry, rule, target, choice, stamp, quantity, withdraws, _, currency in rows:
+        if withdraws is None:
+            one = PriorGrant(
+                grant, entry, rule, target, choice, stamp, Decimal(quantity), entry in withdrawn,
+                withdrawn.get(entry, False), currency,
+            )  # fmt: skip
+            prior.setdefault(customer_id, []).append(one)
+    return prior
 
 
 def _told(contract: ContractChanged) -> tuple[Any, ...]:
@@ -169,4 +223,26 @@ def _granted(customer_id: str, grant: Grant) -> tuple[Any, ...]:
         terms.days,
         terms.amount,
         terms.currency,
+        grant.stamp,
+        None,
+        False,
+    )
+
+
+def _withdrawn(customer_id: str, withdrawn: Withdrawn, revision: int) -> tuple[Any, ...]:
+    quantity, kind = withdrawn.quantity, withdrawn.kind
+    return (
+        customer_id,
+        withdrawn.rule,
+        withdrawn.target,
+        withdrawn.grant_id,
+        withdrawn.entry_id,
+        withdrawn.choice,
+        kind,
+        int(quantity) if kind == "extension" else None,
+        quantity if kind in ("voucher", "credit") else None,
+        withdrawn.currency,
+        revision,
+        withdrawn.withdraws,
+        withdrawn.honoured,
     )

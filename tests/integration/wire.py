@@ -26,6 +26,7 @@ from services.runtime.work import Workbench
 CLUSTER = "tests"
 AT = datetime(2011, 5, 13, 8, 0, tzinfo=UTC)
 _SECONDS = 20.0
+_KEYS = {"progress.reported.v1": "incident_id", "run.reported.v1": "incident_id", "policy.published.v1": "policy"}
 _offsets = itertools.count()
 
 
@@ -136,7 +137,7 @@ def checked(record: Any) -> Any:
     assert headers["ce_specversion"] == b"1.0"
     assert headers["ce_id"]
     key = record.key.decode()
-    assert key == (data["incident_id"] if event_type == "progress.reported.v1" else data["customer_id"])
+    assert key == data[_KEYS.get(event_type, "customer_id")]
     return data
 
 

@@ -7,12 +7,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from prometheus_client import CollectorRegistry
+
 from schemas import topics
 from schemas.ids import entry_id, grant_id
 from services.entitlements import messages
+from services.entitlements.catalogue import Catalogue
 from services.entitlements.handlers import Handlers
-from services.entitlements.plan import Planner, Worker
-from services.entitlements.policy import Policies, load_policies
+from services.entitlements.metrics import EntitlementsMetrics
+from services.entitlements.plan import Planner
+from services.entitlements.policy import Policies, load_policies, parse_policy_text
+from services.entitlements.store import SQL
+from services.entitlements.worker import Worker
 from services.runtime.consumer import Route
 from services.runtime.database import Pool
 from services.runtime.work import Workbench
@@ -73,15 +79,24 @@ class Entitlements:
     workbench_on: Callable[[Pool], Workbench]
     kafka: str
     reader: Reader
-    policies: Policies = field(default_factory=load_policies)
+    catalogue: Catalogue = field(default_factory=lambda: Catalogue(load_policies()))
 
     def __post_init__(self) -> None:
         self.workbench = self.workbench_on(self.pool)
-        self.handlers = Handlers(self.policies)
+        self.metrics = EntitlementsMetrics(CollectorRegistry())
+        self.handlers = Handlers(self.catalogue)
         self.routes = {
             topics.INCIDENTS: Route(messages.INCIDENTS, self.handlers.incidents),
             topics.CONTRACTS: Route(messages.CONTRACTS, self.handlers.contracts),
         }
+
+    async def publish(self, *texts: str) -> None:
+        """Publish the policies: those shipped and, by their YAML, others."""
+        others = {policy.key: policy for policy in map(parse_policy_text, texts)}
+        self.catalogue = Catalogue(Policies({**load_policies(), **others}))
+        await self.workbench.run(self.catalogue.publish)
+        self.handlers = Handlers(self.catalogue)
+        self.routes[topics.INCIDENTS] = Route(messages.INCIDENTS, self.handlers.incidents)
 
     async def take(self, *batches: list[Arrived]) -> None:
         """Take in batches, one transaction each."""
@@ -90,11 +105,11 @@ class Entitlements:
 
     def planner(self, chunk_customers: int = 2_500) -> Planner:
         """A planner of its own."""
-        return Planner(self.pool, self.workbench, self.kafka, chunk_customers)
+        return Planner(self.pool, self.workbench, self.catalogue, self.kafka, chunk_customers)
 
     def worker(self, lane: str = "w1", workbench: Workbench | None = None) -> Worker:
         """A worker of its own; the chunks that it decides are committed by its own workbench if one is given."""
-        return Worker(self.pool, workbench or self.workbench, self.policies, lane)
+        return Worker(self.pool, workbench or self.workbench, self.catalogue, self.metrics, lane)
 
     async def cut(self, chunk_customers: int = 2_500) -> None:
         """Bring every open plan past its barrier: the projection counts as read up to the end."""
@@ -131,9 +146,43 @@ class Entitlements:
         )
         return [tuple(row) for row in rows]
 
+    async def entries(self, incident_id: str = INCIDENT) -> list[tuple[Any, ...]]:
+        """The books, entry by entry: (customer, rule, target, stamp, days or amount, kind of entry)."""
+        rows = await self.pool.fetch(
+            "SELECT customer_id, rule, target, stamp, coalesce(days, amount, 1)::text,"
+            " CASE WHEN withdraws IS NULL THEN 'granted' WHEN honoured THEN 'honoured' ELSE 'reversed' END"
+            " FROM granted WHERE incident_id = $1 ORDER BY 1, 2, 3, stamp, withdraws IS NOT NULL",
+            incident_id,
+        )
+        return [tuple(row) for row in rows]
+
+    async def state(self, incident_id: str = INCIDENT) -> tuple[Any, ...]:
+        """The last run: (revision, run, state)."""
+        row = await self.pool.fetchrow(
+            "SELECT revision, run, state FROM plan WHERE incident_id = $1 ORDER BY revision DESC, run DESC LIMIT 1",
+            incident_id,
+        )
+        return row and tuple(row)
+
+    async def trail(self, incident_id: str = INCIDENT) -> list[tuple[str, str]]:
+        """The audit trail: (actor, action)."""
+        rows = await self.pool.fetch(SQL["audit"], incident_id)
+        return [(row["actor"], row["action"]) for row in rows]
+
+    async def reports(self, incident_id: str = INCIDENT) -> list[Any]:
+        """What was told of the incident's runs."""
+        told_events = await self.reader.data(topics.PROGRESS)
+        return [e for e in told_events if e["incident_id"] == incident_id and "state" in e]
+
     async def events(self, incident_id: str = INCIDENT) -> list[Any]:
         """What was told of an incident's entitlements, event by event."""
-        return [e for e in await self.reader.data(topics.ENTITLEMENTS) if e["incident_id"] == incident_id]
+        told_events = await self.reader.data(topics.ENTITLEMENTS)
+        return [e for e in told_events if e["incident_id"] == incident_id and "remedies" in e]
+
+    async def withdrawals(self, incident_id: str = INCIDENT) -> list[Any]:
+        """What was told to be owed no longer, event by event."""
+        told_events = await self.reader.data(topics.ENTITLEMENTS)
+        return [e for e in told_events if e["incident_id"] == incident_id and "withdrawals" in e]
 
 
 def remedies(told_events: Iterable[Any]) -> list[tuple[Any, ...]]:

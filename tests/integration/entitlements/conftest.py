@@ -23,5 +23,8 @@ async def entitlements(
     """The service's parts; its reader reads what is published from here on."""
     pool = await database_of("entitlements")
     kafka = foundation.kafka
-    async with reading(kafka, topics.ENTITLEMENTS, topics.PROGRESS, topics.dlq(topics.INCIDENTS)) as reader:
-        yield Entitlements(pool, workbench_on, kafka, reader)
+    read = (topics.ENTITLEMENTS, topics.ANNOUNCEMENTS, topics.POLICIES, topics.PROGRESS, topics.dlq(topics.INCIDENTS))
+    async with reading(kafka, *read) as reader:
+        service = Entitlements(pool, workbench_on, kafka, reader)
+        await service.publish()
+        yield service

@@ -30,7 +30,7 @@ TOKEN = "a-token-of-the-tests"
 @pytest.fixture
 async def asked(entitlements: Entitlements) -> AsyncIterator[httpx.AsyncClient]:
     app = FastAPI()
-    books.mount(app, entitlements.pool, entitlements.policies, http.operator(SecretStr(TOKEN)))
+    books.mount(app, entitlements.pool, entitlements.catalogue, http.operator(SecretStr(TOKEN)))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://entitlements") as client:
         yield client
 
@@ -60,8 +60,11 @@ async def test_the_books_add_up(entitlements: Entitlements, asked: httpx.AsyncCl
         "excluded": 3,
         "exclusions": {"terminated_before": 1, "ended_before": 2},
         "remedies": 3 + 3,
+        "withdrawals": 0,
         "days": 15 + 30,
+        "money": {"EUR": "10.00"},
         "open_chunks": 0,
+        "drill": False,
     }
     assert await ask(asked, f"/incidents/{INCIDENT}/books") == expected
     buckets = await ask(asked, f"/census/{INCIDENT}/buckets")

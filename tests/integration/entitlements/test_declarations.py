@@ -106,32 +106,6 @@ async def test_an_impact_that_makes_no_sense_is_set_aside(
     assert await plans(entitlements) == []
 
 
-async def test_a_drill_is_set_aside_rather_than_run_in_earnest(entitlements: Entitlements) -> None:
-    await entitlements.take(declared(said(drill=True)))
-    (reason,) = await reasons(entitlements)
-    assert reason.startswith("drill: ")
-    assert await plans(entitlements) == []
-
-
-LATER = {"incident_id": INCIDENT, "revision": 2, "declared_by": "noc", "declared_at": "2011-05-14T10:00:00+02:00"}
-
-
-@pytest.mark.parametrize(
-    ("event_type", "body"),
-    [
-        ("incident.amended.v1", said(revision=2)),
-        ("incident.resolved.v1", LATER | {"ends_at": "2011-04-29T14:00:00+02:00"}),
-        ("incident.retracted.v1", LATER | {"reason": "a false alarm"}),
-    ],
-)
-async def test_what_this_version_does_not_act_upon_is_set_aside(
-    entitlements: Entitlements, event_type: str, body: dict[str, Any]
-) -> None:
-    await entitlements.take(declared(said()), declared(body, event_type=event_type))
-    assert await reasons(entitlements) == [f"{event_type} is not acted upon by this version of entitlements"]
-    assert await plans(entitlements) == [(INCIDENT, 1, 1)]
-
-
 async def test_a_declaration_that_cannot_be_planned_costs_the_others_nothing(entitlements: Entitlements) -> None:
     batch = declared(said() | {"scope": {}}, said(incident_id="good"), said(incident_id="bad", policy="none@1"))
     await entitlements.take(batch)

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from services.entitlements.store import Store
+from services.entitlements.register import Register
 from services.runtime.errors import Conflict
 from services.runtime.work import Workbench
 from tests.integration.entitlements.builders import (
@@ -25,7 +25,7 @@ from tests.integration.wire import until
 
 async def run_again(entitlements: Entitlements) -> None:
     async with entitlements.pool.acquire() as connection:
-        assert await Store(connection).plan(INCIDENT) is not None
+        assert await Register(connection).plan(INCIDENT) is not None
     await entitlements.cut()
     await entitlements.decide()
 
@@ -118,7 +118,7 @@ async def test_the_next_revision_grants_only_the_difference(entitlements: Entitl
 async def test_two_runs_at_once_grant_everything_once(entitlements: Entitlements) -> None:
     await entitlements.take(told(*[dedicated(f"D{n}", f"C{n:02}") for n in range(30)]), declared(said()))
     async with entitlements.pool.acquire() as connection:
-        await Store(connection).plan(INCIDENT)
+        await Register(connection).plan(INCIDENT)
     await entitlements.cut(chunk_customers=3)
     stop = asyncio.Event()
 
@@ -142,7 +142,7 @@ async def test_of_two_runs_that_meet_at_a_customer_the_later_decides_again(entit
     """He was read as owing nothing yet by both; the first to write stands, with its choice."""
     await entitlements.take(told(hosting("H1", "C1")), declared(said()))
     async with entitlements.pool.acquire() as connection:
-        await Store(connection).plan(INCIDENT)
+        await Register(connection).plan(INCIDENT)
     await entitlements.cut()
     written, go_on = asyncio.Event(), asyncio.Event()
 

@@ -52,13 +52,14 @@ BAD = [
         "families: [hosting",
         "famillies: [hosting",
         "rules[0].when.famillies: is no field here: did you mean families? "
-        "The fields here are families, products, sites, attributes",
+        "The fields here are families, products, sites, attributes, addons, outage, tenure, monthly_fee",
     ),
     (
         VALID,
         "valid_for: 1 year\n        length: 3",
         "rules[2].give.voucher.length: is no field here: "
-        "The fields here are amount, merchant, shipping_cap, handling_covered, valid_for",
+        "The fields here are per, after, at_most, bands, amount, share, merchant, shipping_cap, handling_covered, "
+        "valid_for",
     ),
     ("time_zone: Europe/Rome\n", "", "time_zone: is missing: write it"),
     ("merchant: Fotoaruba\n", "\n", "rules[2].give.voucher.merchant: is missing: write it"),
@@ -67,7 +68,7 @@ BAD = [
     (
         "letters: [details]",
         "letters: [detail]",
-        "letters[0]: 'detail' is not one of them: write announcement, details or correction",
+        "letters[0]: 'detail' is not one of them: write announcement or details",
     ),
     # rules
     (
@@ -161,19 +162,19 @@ BAD = [
     ),
     ("title: ", "title: 2011\nold: ", "title: 2011 is not a text: write it in quotes"),
     # YAML
-    ("version: 1\n", "version: 1\nversion: 2\n", "version: stands twice, on line 4 and again on line 5: keep one"),
+    ("version: 1\n", "version: 1\nversion: 2\n", "version: stands twice, on line 6 and again on line 7: keep one"),
     ("days: 15", "days: 15, days: 16",
-     "rules[1].give.extension.days: stands twice, on line 30 and again on line 30: keep one"),
+     "rules[1].give.extension.days: stands twice, on line 35 and again on line 35: keep one"),
     ("[hosting, domain]", "&f [a]\n      sites: *f", "rules[0].when.sites: is an alias of an anchor: write it out"),
     ("letters: [details]", "letters: &l [*l]", "letters[0]: is an alias of an anchor: write it out"),
     (
         "letters: [details]",
         "letters: [details",
-        "line 45, column 1: expected ',' or ']', but got '<stream end>': write YAML as in the policies shipped",
+        "line 52, column 1: expected ',' or ']', but got '<stream end>': write YAML as in the policies shipped",
     ),
-    ("rules:", "\trules:", "line 8, column 1: found character '\\t' that cannot start any token: "
+    ("rules:", "\trules:", "line 12, column 1: found character '\\t' that cannot start any token: "
      "write YAML as in the policies shipped"),
-    ("title: ", "title: \x07", "line 5: character 7 may not stand in YAML"),
-    ("letters: [details]", "letters: [details]\n---\nname: x", "line 45, column 1: but found another document: "
+    ("title: ", "title: \x07", "line 7: character 7 may not stand in YAML"),
+    ("letters: [details]", "letters: [details]\n---\nname: x", "line 52, column 1: but found another document: "
      "write YAML as in the policies shipped"),
 ]  # fmt: skip

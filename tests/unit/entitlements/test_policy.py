@@ -44,6 +44,7 @@ def test_the_cases_policy_ships() -> None:
     assert (voucher.rule, voucher.per, voucher.when.families) == ("photo-voucher", "customer", None)
     terms = voucher.give.voucher
     assert terms
+    assert terms.amount
     assert terms.shipping_cap
     assert (terms.merchant, terms.handling_covered) == ("Fotoaruba", True)
     assert (terms.amount.amount, terms.shipping_cap.amount) == (Decimal("5.00"), Decimal("1.90"))
@@ -53,7 +54,9 @@ def test_the_cases_policy_ships() -> None:
 def test_amounts_are_kept_with_the_decimals_of_their_currency() -> None:
     policy = parse_policy(ARUBA_TEXT.replace('"5.00"', '"5"'), f"{ARUBA}.yaml")
     assert policy.rules[2].give.voucher
-    assert str(policy.rules[2].give.voucher.amount.amount) == "5.00"
+    amount = policy.rules[2].give.voucher.amount
+    assert amount
+    assert str(amount.amount) == "5.00"
 
 
 @pytest.mark.parametrize("title", ["2011-04-29", "2011-02-31", "29 April"])
@@ -155,7 +158,8 @@ def test_an_unknown_policy_is_answered_with_the_known_ones() -> None:
     with pytest.raises(PolicyError) as caught:
         load_policies().named("aruba-2011-04-28@1")
     assert str(caught.value) == (
-        f"there is no policy aruba-2011-04-28@1: did you mean {ARUBA}? The known policies are: {ARUBA}"
+        f"there is no policy aruba-2011-04-28@1: did you mean {ARUBA}? "
+        f"The known policies are: {ARUBA}, daily-rate-telecom@1, sla-credit@1"
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.entitlements.decide import decide
+from services.entitlements.decide import decide, judge
 from services.entitlements.domain import Complimentary, Contract
 from services.entitlements.explain import explain
 from services.entitlements.prepared import Prepared
@@ -84,6 +84,13 @@ def test_the_order_of_the_contracts_does_not_matter(case: tuple[int, list[Contra
     shuffled = random.sample(held, len(held))
     assert decide(by, "C1", shuffled) == decide(by, "C1", held)
     assert explain(by, "C1", shuffled) == explain(by, "C1", held)
+
+
+@given(cases)
+def test_the_quick_way_decides_as_the_whole_judgement_does(case: tuple[int, list[Contract]]) -> None:
+    by, held = incidents()[case[0]], case[1]
+    assert by.plain is not None, "one revision, flat rules and nothing beside is the common case"
+    assert decide(by, "C1", held) == judge(by, "C1", held, (), (), None)
 
 
 @given(cases)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from schemas.statements import in_force
 from services.entitlements.decide import decide, prepare
 from services.entitlements.domain import CUSTOMER
 from tests.unit.entitlements.builders import aruba, contract, hosting, impact, incident, is_hit, prepared
@@ -88,7 +89,7 @@ def test_who_holds_the_contract_today_is_not_the_question() -> None:
 def test_the_impact_is_half_open_and_counts_in_the_local_calendar(
     starts_at: str, ends_at: str, first: date, last: date
 ) -> None:
-    window = prepared(impact=impact(starts_at, ends_at)).window(contract())
+    window = prepared(impact=impact(starts_at, ends_at)).last.reach.window(contract())
     assert (window.first_day, window.last_day) == (first, last)
 
 
@@ -120,8 +121,8 @@ def test_days_are_judged_in_the_contracts_zone_else_the_policys(
 def test_a_million_strange_zones_do_not_fill_the_memory() -> None:
     by = prepared()
     for number in range(3000):
-        by.window(contract(attributes={"time_zone": f"Zone/{number}"}))
-    assert len(by._windows) <= 1000
+        by.last.reach.window(contract(attributes={"time_zone": f"Zone/{number}"}))
+    assert len(by.last.reach._windows) <= 1000
 
 
 @pytest.mark.parametrize(
@@ -136,7 +137,7 @@ def test_a_million_strange_zones_do_not_fill_the_memory() -> None:
 )
 def test_an_impact_without_an_end_reaches_to_its_declaration(declared_at: str, last_day: date) -> None:
     by = prepared(impact=impact("2011-04-29T04:30:00+02:00", None), declared_at=declared_at)
-    assert by.window(contract()).last_day == last_day
+    assert by.last.reach.window(contract()).last_day == last_day
 
 
 @pytest.mark.parametrize(
@@ -218,4 +219,4 @@ def test_an_instant_far_outside_the_calendar_is_refused_when_the_incident_is_pre
 
 def test_an_incident_is_prepared_with_the_policy_that_it_names() -> None:
     with pytest.raises(ValueError, match="names policy other@1"):
-        prepare(aruba(), incident(policy="other@1"))
+        prepare(aruba(), in_force([incident(policy="other@1")]))
