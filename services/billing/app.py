@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from schemas import topics
-from services.billing import books, messages
+from services.billing import books, messages, redemptions, trials
 from services.billing.handlers import Handlers
+from services.billing.metrics import BillingMetrics
 from services.billing.settings import Settings
 from services.billing.vouchers import Codes
-from services.runtime import service
+from services.runtime import http, service
 from services.runtime.consumer import Route
 
 NAME = "billing"
@@ -16,8 +17,12 @@ NAME = "billing"
 async def serve(settings: Settings) -> None:
     """Run the service until it is told to stop."""
     async with service.parts(NAME, settings) as parts:
-        handlers = Handlers(Codes(settings.secret))
+        codes, metrics = Codes(settings.secret), BillingMetrics(parts.metrics.registry)
+        handlers = Handlers(codes, metrics)
         consumer = parts.consumer({topics.ENTITLEMENTS: Route(messages.ENTITLEMENTS, handlers.entitlements)})
         app = parts.api()
+        operator = http.operator(settings.operator_token)
         books.mount(app, parts.pool)
+        redemptions.mount(app, parts.pool, codes, metrics, operator)
+        trials.mount(app, parts.pool, operator)
         await service.run(app, settings.http, [consumer.run, parts.persistent(parts.relay.sweep)])

@@ -1,6 +1,7 @@
 """What becomes of each remedy: pure, from the event, the contracts as they stand, and nothing else.
 
 No decision asks the wall clock: what counts as today is the day of the declaration where the contract lives.
+Leaves to `reversals` what becomes of a remedy that is no longer owed.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from schemas.events import (
     VoucherRemedy,
 )
 from services.billing.domain import Addon, Contract, Entry, Kind, Reason, Voucher, local_date
-from services.billing.vouchers import Codes
+from services.billing.vouchers import DRILL, CodeSource
 
 _UTC = "UTC"
 
@@ -27,35 +28,40 @@ def decide(
     event: EntitlementGranted,
     seen: Collection[str],
     contracts: Mapping[str, Contract],
-    codes: Codes,
+    codes: CodeSource,
     received_at: datetime,
 ) -> tuple[list[Entry], dict[str, Contract]]:
     """The entries for one customer's remedies, and the contracts that they change.
 
     `seen` are the entry ids that stand in the ledger already: they have had their effect. `contracts` are
     all contracts that the event names, as they stand; `received_at` counts as the declaration where the event has none.
+    A remedy that is refused is followed by its substitute's entry, if it has one for that reason. A drill is decided
+    against the contracts as they stand, and changes none: what it says does not add up.
     """
     entries: list[Entry] = []
     changed: dict[str, Contract] = {}
     now, zone = event.declared_at or received_at, event.time_zone or _UTC
+    codes = DRILL if event.drill else codes
     for remedy in event.remedies:
         if remedy.entry_id in seen:
             continue
-        if isinstance(remedy, VoucherRemedy):
-            entries.append(_voucher(event, remedy, codes))
-        elif isinstance(remedy, CreditRemedy):
-            entries.append(_credit(event, remedy))
+        if isinstance(remedy, VoucherRemedy | CreditRemedy):
+            entries.append(_money(event, remedy, codes))
+            continue
+        contract = changed.get(remedy.contract_id) or contracts.get(remedy.contract_id)
+        if contract is not None and contract.customer_id != event.customer_id:
+            contract = None  # somebody else's: of this customer we know no such contract
+        if isinstance(remedy, ExtensionRemedy):
+            entry, after = _extension(event, remedy, contract, now, zone)
         else:
-            contract = changed.get(remedy.contract_id) or contracts.get(remedy.contract_id)
-            if contract is not None and contract.customer_id != event.customer_id:
-                contract = None  # somebody else's: of this customer we know no such contract
-            if isinstance(remedy, ExtensionRemedy):
-                entry, after = _extension(event, remedy, contract, now, zone)
-            else:
-                entry, after = _addon(event, remedy, contract, local_date(now, zone))
-            entries.append(entry)
-            if after is not None:
-                changed[remedy.contract_id] = after
+            entry, after = _addon(event, remedy, contract, local_date(now, zone))
+        entries.append(entry)
+        if after is not None and not event.drill:
+            changed[remedy.contract_id] = after
+        for substitute in remedy.substitutes:
+            if entry.reason in substitute.reasons:
+                entries.append(_money(event, substitute.remedy, codes, remedy.entry_id))
+                break
     return entries, changed
 
 
@@ -100,7 +106,7 @@ def _addon(
     event: EntitlementGranted, remedy: AddonRemedy, contract: Contract | None, starts_on: date
 ) -> tuple[Entry, Contract | None]:
     """An add-on runs to an end of its own, whatever becomes of the contract."""
-    addon = Addon(remedy.grant_id, remedy.product, starts_on, max(starts_on, remedy.ends_on))
+    addon = Addon(remedy.entry_id, remedy.product, starts_on, max(starts_on, remedy.ends_on))
     entry = _entry(
         event,
         remedy,
@@ -113,38 +119,36 @@ def _addon(
     return entry, contract.with_addon(addon) if contract else None
 
 
-def _voucher(event: EntitlementGranted, remedy: VoucherRemedy, codes: Codes) -> Entry:
-    """Value and shipping have separate caps; the code follows from the grant."""
-    code = codes.code(remedy.grant_id)
-    amount, cap = remedy.amount, remedy.shipping_cap
+def _money(
+    event: EntitlementGranted, remedy: VoucherRemedy | CreditRemedy, codes: CodeSource, substitutes: str | None = None
+) -> Entry:
+    """A voucher (value and shipping have separate caps) or a credit, which is its own entry on the account."""
+    amount = remedy.amount
     return _entry(
         event,
         remedy,
-        "voucher",
+        remedy.kind,
         amount=amount.amount,
         currency=amount.currency,
-        issued=Voucher(
-            remedy.grant_id,
-            amount.amount,
-            amount.currency,
-            remedy.merchant,
-            cap.amount if cap else None,
-            remedy.handling_covered,
-            remedy.valid_until,
-            code,
-            codes.hashed(code),
-        ),
+        substitutes=substitutes,
+        issued=_voucher(remedy, codes) if isinstance(remedy, VoucherRemedy) else None,
     )
 
 
-def _credit(event: EntitlementGranted, remedy: CreditRemedy) -> Entry:
-    """A credit is its own entry on the account."""
-    return _entry(
-        event,
-        remedy,
-        "credit",
-        amount=remedy.amount.amount,
-        currency=remedy.amount.currency,
+def _voucher(remedy: VoucherRemedy, codes: CodeSource) -> Voucher:
+    """The voucher that a remedy promises; its code follows from the entry."""
+    code = codes.code(remedy.entry_id)
+    amount, cap = remedy.amount, remedy.shipping_cap
+    return Voucher(
+        remedy.entry_id,
+        amount.amount,
+        amount.currency,
+        remedy.merchant,
+        cap.amount if cap else None,
+        remedy.handling_covered,
+        remedy.valid_until,
+        code,
+        codes.hashed(code),
     )
 
 
@@ -158,5 +162,6 @@ def _entry(event: EntitlementGranted, remedy: Remedy, kind: Kind, **became: Any)
         remedy.grant_id,
         remedy.rule,
         kind,
+        event.drill,
         **became,
     )

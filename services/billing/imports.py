@@ -10,13 +10,15 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
 from schemas import topics
 from schemas.csv_files import read_contracts
 from schemas.events import ContractChanged
+from schemas.mapping.language import ContractMap, read_map
+from schemas.mapping.mapped import Counts, mapped_contracts
 from services.billing import messages
 from services.billing.settings import Settings
 from services.billing.store import SQL, Store
@@ -31,14 +33,22 @@ class LostEndsError(AmendsError):
     """The file takes the end from contracts that were extended: days without an end to add them to."""
 
 
-async def contracts(settings: Settings, file: str) -> None:
-    """Import a contracts.csv; raises `CsvErrors` or `LostEndsError` for a bad file, which then has changed nothing."""
+async def contracts(settings: Settings, file: str, mapped_by: str | None = None) -> None:
+    """Import a contracts.csv, or any CSV file by a map.
+
+    Raises `CsvErrors`, `LostEndsError` or `MapError` for a bad file or map, which then has changed nothing.
+    """
+    mapping = None if mapped_by is None else cast(ContractMap, read_map(mapped_by, "contracts"))
+    counts = Counts()
+    found = read_contracts(Path(file)) if mapping is None else mapped_contracts(Path(file), mapping, counts)
     async with service.parts("billing-import", settings) as parts:
         async with parts.pool.acquire() as connection, connection.transaction():
             await connection.execute(SQL["stage"])
             await connection.execute(SQL["stage_merged"])
-            rows = _told("read", _staged(read_contracts(Path(file))))
+            rows = _told("read", _staged(found))
             await connection.copy_records_to_table("staged", records=rows, timeout=settings.patience_seconds)
+            if mapping is not None:
+                _tell("mapped", counts.rows)
             if lost := await connection.fetch(SQL["lost_ends"], timeout=settings.patience_seconds):
                 raise LostEndsError("\n".join(_lost_end(Path(file).name, *row) for row in lost))
             await connection.execute(SQL["merge"], timeout=settings.patience_seconds)

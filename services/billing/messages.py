@@ -5,38 +5,67 @@ The bytes' shapes are in `schemas`; this file only fills them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from schemas.events import EntitlementGranted
+from schemas.events import EntitlementGranted, EntitlementWithdrawn
 from schemas.ids import event_id
 from schemas.progress import reports
 from schemas.values import plain
+from services.billing.batch import Answer
 from services.billing.domain import Addon, Contract, Entry, Voucher
 from services.runtime.envelope import Decoder, Encoder, Record
 
 SOURCE = "urn:amends:billing"
-ENTITLEMENTS = Decoder({"entitlement.granted.v1": EntitlementGranted})
+ENTITLEMENTS = Decoder({"entitlement.granted.v1": EntitlementGranted, "entitlement.withdrawn.v1": EntitlementWithdrawn})
 _ADJUSTMENT = Encoder("adjustment.applied.v1", SOURCE)
+_REVERSAL = Encoder("adjustment.reversed.v1", SOURCE)
 _CONTRACT = Encoder("contract.changed.v1", SOURCE)
 _PROGRESS = Encoder("progress.reported.v1", SOURCE)
 
 
-def adjustments(entries: Iterable[list[Entry]]) -> list[Record]:
+def adjustments(answers: Iterable[Answer]) -> list[Record]:
     """One `adjustment.applied.v1` per customer, from his entries."""
-    return _ADJUSTMENT.records(_adjustment(share) for share in entries)
+    return _ADJUSTMENT.records(
+        (
+            answer.entries[0].customer_id,
+            event_id("adjustment", *[entry.entry_id for entry in answer.entries]),
+            adjustment(answer.entries, answer.letters),
+        )
+        for answer in answers
+    )
 
 
-def _adjustment(entries: list[Entry]) -> tuple[str, str, dict[str, Any]]:
+def adjustment(entries: Sequence[Entry], letters: Sequence[str] | None = None) -> dict[str, Any]:
+    """The data of an `adjustment.applied.v1`, from one customer's entries."""
+    return _answer(entries, letters) | {"outcomes": [outcome(entry) for entry in entries]}
+
+
+def reversals(answers: Iterable[Answer]) -> list[Record]:
+    """One `adjustment.reversed.v1` per customer, from the entries for what he is no longer owed."""
+    return _REVERSAL.records(
+        (
+            answer.entries[0].customer_id,
+            event_id("reversal", *[entry.entry_id for entry in answer.entries]),
+            _answer(answer.entries, answer.letters) | {"reversals": [reversal(entry) for entry in answer.entries]},
+        )
+        for answer in answers
+    )
+
+
+def _answer(entries: Sequence[Entry], letters: Sequence[str] | None) -> dict[str, Any]:
     first = entries[0]
-    data = {
+    told: dict[str, Any] = {
         "incident_id": first.incident_id,
         "revision": first.revision,
         "customer_id": first.customer_id,
-        "outcomes": [outcome(entry) for entry in entries],
     }
-    return first.customer_id, event_id("adjustment", *[entry.entry_id for entry in entries]), data
+    if first.drill:
+        told["drill"] = True
+    if letters is not None:
+        told["letters"] = letters
+    return told
 
 
 def outcome(entry: Entry) -> dict[str, Any]:
@@ -49,6 +78,8 @@ def outcome(entry: Entry) -> dict[str, Any]:
     }
     if entry.reason is not None:
         told["reason"] = entry.reason
+    if entry.substitutes is not None:
+        told["substitutes"] = entry.substitutes
     if entry.contract_id is not None:
         told["contract_id"] = entry.contract_id
         told["product"] = entry.product
@@ -68,8 +99,36 @@ def outcome(entry: Entry) -> dict[str, Any]:
     elif entry.kind == "extension" and entry.reason is None:
         told["ends_on"] = {"before": entry.ends_on_before, "after": entry.ends_on_after}
     elif entry.kind == "credit":
-        told["credit_id"] = entry.grant_id
+        told["credit_id"] = entry.entry_id
         told["amount"] = entry.amount is not None and money(entry.amount, entry.currency or "")
+    return told
+
+
+def reversal(entry: Entry) -> dict[str, Any]:
+    """An entry as a reversal of `adjustment.reversed.v1`: what was taken back, or what stands."""
+    told: dict[str, Any] = {
+        "entry_id": entry.entry_id,
+        "grant_id": entry.grant_id,
+        "kind": entry.kind,
+        "reverses": entry.reverses,
+        "outcome": entry.outcome,
+    }
+    if entry.reason is not None:
+        told["reason"] = entry.reason
+    if entry.contract_id is not None:
+        told["contract_id"] = entry.contract_id
+        told["product"] = entry.product
+    if entry.days is not None:
+        told["days"] = -entry.days
+    if entry.ends_on_after is not None:
+        told["ends_on"] = {"before": entry.ends_on_before, "after": entry.ends_on_after}
+    if entry.amount is not None:
+        told["amount"] = money(-entry.amount, entry.currency or "")
+    target = entry.target
+    if target is not None and target.merchant is not None:
+        told["merchant"] = target.merchant
+        if target.code is not None:
+            told["code"] = target.code
     return told
 
 
@@ -109,9 +168,9 @@ def _contract(contract: Contract) -> dict[str, Any]:
     return told
 
 
-def progress(totals: Mapping[tuple[str, str], Mapping[str, int]]) -> list[Record]:
-    """`progress.reported.v1` for (incident, lane) pairs with their running totals."""
-    return _PROGRESS.records(reports("billing", totals))
+def progress(totals: Mapping[tuple[str, str], Mapping[str, int]], drills: Collection[str] = ()) -> list[Record]:
+    """`progress.reported.v1` for (incident, lane) pairs with their running totals; `drills` are marked."""
+    return _PROGRESS.records(reports("billing", totals, drills))
 
 
 def money(amount: Decimal, currency: str) -> dict[str, str]:

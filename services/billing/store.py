@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from schemas.events import EntitlementGranted
-from services.billing.domain import Addon, Contract, Entry, Voucher
+from services.billing.domain import Addon, Contract, Entry, Voucher, Withdrawn
 from services.runtime.database import Connection, columns, queries, stage
-from services.runtime.errors import Conflict
+from services.runtime.errors import Conflict, Poison
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 SQL = queries(Path(__file__).with_name("queries.sql"))
+
+
+HELD_AT_MOST = 100_000
+"""How many withdrawals may wait for what they withdraw: it comes before them, but for a log that was lost in part."""
+
+Case: TypeAlias = tuple[str, str]
+"""An incident and one of its customers."""
 
 
 class Store:
@@ -22,11 +28,42 @@ class Store:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def recorded(self, events: Iterable[EntitlementGranted]) -> set[str]:
-        """The entry ids among the events' remedies that stand in the ledger already."""
-        asked = [(e.incident_id, e.customer_id, remedy.entry_id) for e in events for remedy in e.remedies]
+    async def recorded(self, asked: Iterable[tuple[str, str, str]]) -> set[str]:
+        """Which of these (incident, customer, entry_id) stand in the ledger already, by their entry ids."""
         rows = await self._connection.fetch(SQL["recorded_entries"], *columns(asked))
         return {row[0] for row in rows}
+
+    async def held(self, cases: Callable[[], Collection[Case]]) -> list[Withdrawn]:
+        """The withdrawals of these cases that wait for what they withdraw; hardly ever does any wait at all."""
+        if not await self._connection.fetchval(SQL["anything_held"]):
+            return []
+        return [
+            Withdrawn(*row)._replace(letters=row["letters"] and tuple(row["letters"]))
+            for row in await self._connection.fetch(SQL["held"], *columns(sorted(cases())))
+        ]
+
+    async def ledger(self, cases: Collection[Case]) -> list[Entry]:
+        """All entries of these cases; a voucher's with the voucher as it stands, locked until the transaction ends."""
+        rows = await self._connection.fetch(SQL["ledger"], *columns(sorted(cases)))
+        entries = [Entry(*row) for row in rows]
+        issued = [e.entry_id for e in entries if e.kind == "voucher" and e.is_effective and e.reverses is None]
+        if not issued:
+            return entries
+        vouchers = {row[0]: Voucher(*row) for row in await self._connection.fetch(SQL["lock_vouchers"], issued)}
+        return [entry._replace(issued=vouchers.get(entry.entry_id)) for entry in entries]
+
+    async def hold(self, withdrawals: Sequence[Withdrawn]) -> None:
+        """Let these wait for what they withdraw; raises `Poison` when too many would wait."""
+        if not withdrawals:
+            return
+        await self._connection.executemany(SQL["hold"], withdrawals)
+        if await self._connection.fetchval(SQL["held_count"]) > HELD_AT_MOST:
+            raise Poison(f"more than {HELD_AT_MOST} withdrawals wait for what they withdraw")
+
+    async def release(self, entry_ids: Sequence[str]) -> None:
+        """These need not wait any more."""
+        if entry_ids:
+            await self._connection.execute(SQL["release"], entry_ids)
 
     async def lock_contracts(self, contract_ids: Iterable[str]) -> dict[str, Contract]:
         """The contracts by id, held until the transaction ends; an unknown id is not in the answer."""
@@ -34,6 +71,11 @@ class Store:
         if not ids:
             return {}
         rows = await self._connection.fetch(SQL["lock_contracts"], ids)
+        return {contract.contract_id: contract for contract in await self.contracts(rows)}
+
+    async def read_contracts(self, contract_ids: Collection[str]) -> dict[str, Contract]:
+        """The contracts by id, as they stand; nobody has to wait for it."""
+        rows = await self._connection.fetch(SQL["read_contracts"], list(contract_ids))
         return {contract.contract_id: contract for contract in await self.contracts(rows)}
 
     async def contracts(self, rows: Sequence[Mapping[str, Any]]) -> list[Contract]:
@@ -45,21 +87,32 @@ class Store:
         return [Contract(**row, complimentary=tuple(complimentary.get(row["contract_id"], ()))) for row in rows]
 
     async def record(self, entries: Sequence[Entry]) -> None:
-        """Write entries and all that they put into the world; raises `Conflict` when one was written meanwhile."""
+        """Write entries and all that they put into the world or take out of it; a drill's have no effect.
+
+        Raises `Conflict` when one was written meanwhile, or something was taken back before us.
+        """
         await stage(self._connection, "new_entry", SQL["new_entry"], map(_entry, entries))
         written = await self._connection.fetchval(SQL["record_entries"])
         if written != len(entries):
             raise Conflict(f"{len(entries) - written} of {len(entries)} entries were written by somebody else")
-        await self._issue("new_addon", "issue_addons", [_addon(e) for e in entries if isinstance(e.issued, Addon)])
+        effective = [entry for entry in entries if entry.is_effective]
+        await self._issue("new_addon", "issue_addons", [_addon(e) for e in effective if isinstance(e.issued, Addon)])
         await self._issue(
-            "new_voucher", "issue_vouchers", [_voucher(e) for e in entries if isinstance(e.issued, Voucher)]
+            "new_voucher", "issue_vouchers", [_voucher(e) for e in effective if isinstance(e.issued, Voucher)]
         )
-        await self._issue("new_credit", "book_credits", [_credit(e) for e in entries if e.kind == "credit"])
+        await self._issue("new_credit", "book_credits", [_credit(e) for e in effective if e.kind == "credit"])
+        taken = [(entry.kind, entry.target) for entry in effective if entry.target is not None]
+        await self._take("withdraw_addons", [(t.entry_id, t.day) for kind, t in taken if kind == "addon"])
+        await self._take("void_vouchers", [(t.entry_id, t.at) for kind, t in taken if kind == "voucher"])
 
     async def _issue(self, table: str, query: str, rows: Sequence[tuple[Any, ...]]) -> None:
         if rows:
             await stage(self._connection, table, SQL[table], rows)
             await self._connection.execute(SQL[query])
+
+    async def _take(self, query: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        if rows and len(await self._connection.fetch(SQL[query], *columns(rows))) != len(rows):
+            raise Conflict(f"{query}: somebody else was there before")
 
 
 def _entry(entry: Entry) -> tuple[Any, ...]:
@@ -80,6 +133,9 @@ def _entry(entry: Entry) -> tuple[Any, ...]:
         entry.ends_on_after,
         entry.amount,
         entry.currency,
+        entry.reverses,
+        entry.substitutes,
+        entry.drill,
     )
 
 
@@ -117,4 +173,4 @@ def _voucher(entry: Entry) -> tuple[Any, ...]:
 
 
 def _credit(entry: Entry) -> tuple[Any, ...]:
-    return (entry.grant_id, entry.incident_id, entry.customer_id, entry.amount, entry.currency)
+    return (entry.entry_id, entry.incident_id, entry.customer_id, entry.amount, entry.currency, entry.reverses)

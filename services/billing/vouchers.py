@@ -1,15 +1,16 @@
 """Voucher codes: derived, unguessable, hard to mistype, and unknown to whoever reads the database.
 
-A code is derived from its grant with a secret (HMAC-SHA-256), so that a replay yields the same code: 85 bits in an
-alphabet without ambiguous letters (no 0 O 1 I), and a check character that finds every single wrong character and
-nearly every swap of two neighbours (Luhn's algorithm in base 32). The database keeps only a hash of it under another
-key.
+A code is derived from its entry in the ledger, which derives from the grant, with a secret (HMAC-SHA-256), so that a
+replay yields the same code: 85 bits in an alphabet without ambiguous letters (no 0 O 1 I), and a check character that
+finds every single wrong character and nearly every swap of two neighbours (Luhn's algorithm in base 32). The database
+keeps only a hash of it under another key.
 """
 
 from __future__ import annotations
 
 import hmac
 from hashlib import sha256
+from typing import TypeAlias
 
 ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 _VALUE = {letter: value for value, letter in enumerate(ALPHABET)}
@@ -30,10 +31,10 @@ class Codes:
         self._code = hmac.new(secret, b"voucher code", sha256)
         self._hash = hmac.new(secret, b"voucher hash", sha256)
 
-    def code(self, grant_id: str) -> str:
-        """The code of a grant's voucher, such as ABCDEF-GHJKLM-NPQRST."""
+    def code(self, entry_id: str) -> str:
+        """The code of an entry's voucher, such as ABCDEF-GHJKLM-NPQRST."""
         keyed = self._code.copy()
-        keyed.update(grant_id.encode())
+        keyed.update(entry_id.encode())
         bits = int.from_bytes(keyed.digest()[:11], "big")
         letters, total = "", 0
         for _ in range(_LENGTH // 2):
@@ -50,6 +51,26 @@ class Codes:
         keyed = self._hash.copy()
         keyed.update(plain(code).encode())
         return keyed.digest()
+
+
+class Placeholder:
+    """Stands where a code would: for a voucher that is only rehearsed. It redeems nothing."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def code(self, _: str) -> str:
+        """The same for every entry."""
+        return self._text
+
+    def hashed(self, _: str) -> bytes:
+        """No code has this hash."""
+        return b""
+
+
+CodeSource: TypeAlias = Codes | Placeholder
+DRILL = Placeholder("DRILL")
+TRIAL = Placeholder("TRIAL")
 
 
 def plain(code: str) -> str:

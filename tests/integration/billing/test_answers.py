@@ -64,9 +64,9 @@ async def test_an_adjustment_tells_dates_and_terms(workbench: Workbench) -> None
     moved, given, issued = mine["outcomes"]
     assert (moved["contract_id"], moved["product"]) == ("K-1", "dedicated-server")
     assert moved["ends_on"] == {"before": "2012-03-01", "after": "2012-03-16"}
-    assert (given["product"], given["ends_on"], given["addon_id"]) == ("business-mail", "2012-05-13", given["grant_id"])
+    assert (given["product"], given["ends_on"], given["addon_id"]) == ("business-mail", "2012-05-13", given["entry_id"])
     assert is_well_formed(issued["code"])
-    assert (issued["voucher_id"], issued["valid_until"]) == (issued["grant_id"], "2012-05-13")
+    assert (issued["voucher_id"], issued["valid_until"]) == (issued["entry_id"], "2012-05-13")
     assert issued["amount"] == {"amount": "5.00", "currency": "EUR"}
     assert issued["shipping_cap"] == {"amount": "1.90", "currency": "EUR"}
     assert (issued["merchant"], issued["handling_covered"]) == ("Fotoaruba", True)

@@ -9,7 +9,7 @@ from services.billing.store import SQL
 from services.runtime.database import Pool
 from services.runtime.work import Workbench
 from tests.integration.billing.case import CONTRACTS, EVENTS
-from tests.integration.billing.world import granted, hold, read, take, written
+from tests.integration.billing.world import granted, hold, read, take, tamper, written
 from tests.unit.billing.builders import CODES
 
 
@@ -50,6 +50,16 @@ async def settle(workbench: Workbench) -> None:
         ("UPDATE entry SET reason = NULL WHERE outcome = 'refused'", asyncpg.CheckViolationError),
         ("UPDATE entry SET reason = 'expired' WHERE outcome = 'applied'", asyncpg.CheckViolationError),
         ("UPDATE entry SET kind = 'refund'", asyncpg.CheckViolationError),
+        ("UPDATE entry SET reverses = entry_id WHERE kind = 'extension'", asyncpg.CheckViolationError),
+        ("UPDATE entry SET reverses = entry_id WHERE kind = 'voucher'", asyncpg.CheckViolationError),
+        ("UPDATE entry SET amount = -amount WHERE kind = 'credit'", asyncpg.CheckViolationError),
+        ("UPDATE entry SET amount = 0 WHERE kind = 'voucher'", asyncpg.CheckViolationError),
+        ("UPDATE entry SET currency = NULL WHERE kind = 'voucher'", asyncpg.CheckViolationError),
+        ("UPDATE entry SET reverses = entry_id, substitutes = entry_id WHERE kind = 'addon'",
+         asyncpg.CheckViolationError),
+        ("UPDATE entry SET drill = NULL", asyncpg.NotNullViolationError),
+        ("UPDATE entry SET reverses = '00000000-0000-0000-0000-000000000001' WHERE kind = 'addon'"
+         " AND outcome = 'applied'", asyncpg.UniqueViolationError),  # taken back twice
         ("INSERT INTO entry SELECT * FROM entry", asyncpg.UniqueViolationError),
         ("UPDATE addon SET renews = true", asyncpg.CheckViolationError),
         ("UPDATE addon SET renews = NULL", asyncpg.NotNullViolationError),
@@ -58,16 +68,43 @@ async def settle(workbench: Workbench) -> None:
         ("INSERT INTO addon SELECT * FROM addon", asyncpg.UniqueViolationError),
         ("UPDATE voucher SET amount = 0", asyncpg.CheckViolationError),
         ("UPDATE voucher SET shipping_cap = -1", asyncpg.CheckViolationError),
+        ("UPDATE addon SET addon_id = gen_random_uuid()", asyncpg.CheckViolationError),
         ("UPDATE voucher SET code_hash = NULL", asyncpg.NotNullViolationError),
+        ("UPDATE voucher SET code_hash = 'x'", asyncpg.UniqueViolationError),
+        ("UPDATE voucher SET voucher_id = gen_random_uuid()", asyncpg.CheckViolationError),
+        ("UPDATE voucher SET redeemed_at = now(), voided_at = now()", asyncpg.CheckViolationError),
         ("INSERT INTO voucher SELECT * FROM voucher", asyncpg.UniqueViolationError),
         ("UPDATE credit SET amount = -1", asyncpg.CheckViolationError),
+        ("UPDATE credit SET amount = 0", asyncpg.CheckViolationError),
+        ("UPDATE credit SET reverses = credit_id", asyncpg.CheckViolationError),
         ("INSERT INTO credit SELECT * FROM credit", asyncpg.UniqueViolationError),
     ],
 )  # fmt: skip
 async def test_the_database_refuses(workbench: Workbench, pool: Pool, attack: str, error: type[Exception]) -> None:
     await settle(workbench)
     with pytest.raises(error):
-        await pool.execute(attack)
+        await tamper(pool, attack)
+
+
+@pytest.mark.parametrize("table", ["entry", "credit"])
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "UPDATE {0} SET customer_id = 'C-9' WHERE customer_id = 'C-4'",
+        "UPDATE {0} SET amount = amount + 1",
+        "DELETE FROM {0} WHERE customer_id = 'C-4'",
+        "DELETE FROM {0}",
+        "INSERT INTO {0} SELECT * FROM {0} ON CONFLICT ON CONSTRAINT {0}_pkey DO UPDATE SET amount = 1",
+    ],
+)
+async def test_an_entry_is_never_changed_and_never_deleted(
+    workbench: Workbench, pool: Pool, table: str, attack: str
+) -> None:
+    await settle(workbench)
+    before = await pool.fetch(f"SELECT * FROM {table} ORDER BY 1, 2, 3")
+    with pytest.raises(asyncpg.RaiseError, match=f"{table} is append-only"):
+        await pool.execute(attack.format(table))
+    assert await pool.fetch(f"SELECT * FROM {table} ORDER BY 1, 2, 3") == before
 
 
 async def test_a_sound_ledger_is_in_balance(workbench: Workbench, pool: Pool) -> None:
@@ -89,14 +126,13 @@ async def test_the_sums_find_a_contract_that_was_tampered_with(
     workbench: Workbench, pool: Pool, tampering: str, found: tuple[str, int | None, int]
 ) -> None:
     await settle(workbench)
-    await pool.execute(tampering)
+    await tamper(pool, tampering)
     assert [tuple(row) for row in await pool.fetch(SQL["out_of_balance"])] == [found]
 
 
 async def test_a_vouchers_code_stands_in_the_outbox_and_nowhere_else(workbench: Workbench, pool: Pool) -> None:
     await settle(workbench)
-    grants = [str(grant) for (grant,) in await pool.fetch("SELECT voucher_id FROM voucher")]
-    codes = [CODES.code(grant) for grant in grants]
+    codes = [CODES.code(str(entry_id)) for (entry_id,) in await pool.fetch("SELECT entry_id FROM voucher")]
     assert len(codes) == 4
     needles = [way for code in codes for way in (code, code.replace("-", ""))]
     needles += [needle.encode().hex() for needle in needles]

@@ -12,6 +12,7 @@ import pytest
 
 from deploy.local.stack import Stack
 from schemas import topics
+from schemas.csv_files import read_contracts
 from schemas.events import ContractChanged
 from services.runtime.database import Pool
 from services.runtime.work import Workbench
@@ -242,3 +243,64 @@ async def test_an_extended_contract_cannot_lose_its_end(job: Job, workbench: Wor
     assert "K-1" in done.stderr
     assert "Traceback" not in done.stderr
     assert await contracts_in(pool) == before
+
+
+# ── by a map ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+EXAMPLES = Path(__file__).parents[3] / "schemas" / "mapping" / "examples"
+EXPORT, MAP, MADE = (EXAMPLES / name for name in ("export.csv", "contracts.yaml", "contracts.csv"))
+
+
+def by_map(job: Job, file: Path, mapped_by: Path = MAP) -> subprocess.CompletedProcess[str]:
+    return job.run_with([str(file), "--map", str(mapped_by)])
+
+
+async def test_a_providers_export_is_imported_by_its_map(job: Job, log: Log) -> None:
+    done = by_map(job, EXPORT)
+    assert done.returncode == 0, done.stderr
+    told = {contract.contract_id: contract for contract in await changes(log)}
+    made = {contract.contract_id: contract for contract in read_contracts(MADE)}
+    assert told == {name: contract.model_copy(update={"version": 1}) for name, contract in made.items()}
+    said = [orjson.loads(line) for line in done.stdout.splitlines()]
+    assert {"phase": "mapped", "rows": 6} in said
+    assert said[-1] == {"phase": "published", "rows": len(made)}
+
+
+async def test_an_export_and_the_contracts_that_it_stands_for_are_the_same_import(
+    job: Job, pool: Pool, log: Log
+) -> None:
+    by_map(job, EXPORT)
+    before, said = await contracts_in(pool), await written(pool)
+    for again in (by_map(job, EXPORT), job.run_with([str(MADE)])):
+        assert again.returncode == 0, again.stderr
+        assert orjson.loads(again.stdout.splitlines()[-1]) == {"phase": "published", "rows": 0}
+    assert (await contracts_in(pool), await written(pool)) == (before, said)
+
+
+async def test_one_bad_row_of_an_export_is_named_and_nothing_is_imported(
+    job: Job, pool: Pool, log: Log, tmp_path: Path
+) -> None:
+    lines = EXPORT.read_bytes().replace(b"24 mesi", b"due anni").replace(b"Milano", b"Mailand")
+    file = tmp_path / "export.csv"
+    file.write_bytes(lines)
+    done = by_map(job, file)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        'export.csv line 3, column Durata: "due anni" is no whole number of months: write one such as 12',
+        'export.csv line 6, column Sede: "Mailand" is not translated by the map: is it Milano? '
+        "If not, add it there, or say what it is otherwise",
+    ]
+    assert (await contracts_in(pool), await written(pool), await changes(log)) == ([], {}, [])
+
+
+async def test_a_bad_map_is_told_before_anything_is_read(job: Job, pool: Pool, tmp_path: Path) -> None:
+    bad = tmp_path / "map.yaml"
+    bad.write_text(MAP.read_text(encoding="utf-8").replace("family: pec", "familie: pec"), encoding="utf-8")
+    done = by_map(job, EXPORT, bad)
+    assert done.returncode == 1
+    assert "map.yaml: contracts[2].familie: is no field here: did you mean family?" in done.stderr
+    missing = by_map(job, EXPORT, tmp_path / "none.yaml")
+    assert (missing.returncode, "none.yaml" in missing.stderr) == (1, True)
+    assert "Traceback" not in done.stderr + missing.stderr
+    assert job.run_with([str(EXPORT), "--map"]).returncode == 2
+    assert await contracts_in(pool) == []

@@ -52,7 +52,7 @@ async def plainly(workbench: Workbench) -> Books:
 
 
 async def begin_anew(pool: Pool) -> None:
-    await pool.execute("TRUNCATE contract, entry, addon, voucher, credit, tally, outbox")
+    await pool.execute("TRUNCATE contract, entry, addon, voucher, credit, held_withdrawal, tally, outbox")
     await hold(pool, CONTRACTS)
 
 

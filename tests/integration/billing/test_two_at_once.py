@@ -132,7 +132,7 @@ async def test_the_same_event_at_two_workers_at_once_has_one_effect(workbench: W
 async def issued(workbench: Workbench) -> bytes:
     """The hash of the code of a voucher that is valid through 13 May 2012."""
     await take(workbench, read(granted([event(voucher())])))
-    return CODES.hashed(CODES.code(voucher().grant_id))
+    return CODES.hashed(CODES.code(voucher().entry_id))
 
 
 async def redeem(pool: Pool, code_hash: bytes, at: datetime = NOON, zone: str = "Europe/Rome") -> str | None:
@@ -143,7 +143,7 @@ async def redeem(pool: Pool, code_hash: bytes, at: datetime = NOON, zone: str = 
 async def test_of_two_who_redeem_a_voucher_at_once_one_wins(workbench: Workbench, pool: Pool) -> None:
     code_hash = await issued(workbench)
     async with pool.acquire() as mine, mine.transaction():
-        assert await redeem(mine, code_hash) == voucher().grant_id
+        assert await redeem(mine, code_hash) == voucher().entry_id
         other = asyncio.create_task(redeem(pool, code_hash))
         await until_somebody_waits(pool)
     assert await other is None

@@ -13,7 +13,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
-from schemas.events import EntitlementGranted
+from schemas.events import EntitlementGranted, EntitlementWithdrawn
 from schemas.ids import event_id
 from services.billing import messages
 from services.billing.domain import Contract
@@ -28,19 +28,31 @@ from tests.unit.billing.builders import CODES
 HANDLERS = Handlers(CODES)
 Books = dict[str, list[tuple[Any, ...]]]
 _GRANTED = Encoder("entitlement.granted.v1", "urn:amends:entitlements")
+_WITHDRAWN = Encoder("entitlement.withdrawn.v1", "urn:amends:entitlements")
 _AT = datetime(2011, 5, 13, 10, 0, tzinfo=UTC)
 
 _BOOKS = {
     "contract": "SELECT contract_id, ends_on, terminated_on, extension_days, version FROM contract ORDER BY 1",
     "entry": "SELECT entry_id::text, grant_id::text, incident_id, customer_id, revision, rule, kind, outcome, reason,"
-    " contract_id, product, days, amount, currency FROM entry ORDER BY 1",
+    " contract_id, product, days, amount, currency, reverses::text, substitutes::text, drill FROM entry ORDER BY 1",
     "addon": "SELECT addon_id::text, entry_id::text, incident_id, customer_id, contract_id, product, starts_on,"
-    " ends_on FROM addon ORDER BY 1",
+    " ends_on, withdrawn_on FROM addon ORDER BY 1",
     "voucher": "SELECT voucher_id::text, entry_id::text, incident_id, customer_id, amount, currency, merchant,"
-    " shipping_cap, handling_covered, valid_until, code_hash FROM voucher ORDER BY 1",
-    "credit": "SELECT credit_id::text, incident_id, customer_id, amount, currency FROM credit ORDER BY 1",
+    " shipping_cap, handling_covered, valid_until, code_hash, redeemed_at, voided_at FROM voucher ORDER BY 1",
+    "credit": "SELECT credit_id::text, incident_id, customer_id, amount, currency, reverses::text FROM credit ORDER BY 1",
+    "held": "SELECT entry_id::text, withdraws::text FROM held_withdrawal ORDER BY 1",
     "tally": "SELECT subject, name, sum(total) FROM tally GROUP BY 1, 2 ORDER BY 1, 2",
 }
+
+
+async def tamper(pool: Pool, statement: str) -> None:
+    """Change what is append-only, as one can who owns the tables; nothing is changed when the statement fails."""
+    async with pool.acquire() as connection, connection.transaction():
+        for what in ("DISABLE", "ENABLE"):
+            for table in ("entry", "credit"):
+                await connection.execute(f"ALTER TABLE {table} {what} TRIGGER append_only")
+            if what == "DISABLE":
+                await connection.execute(statement)
 
 
 async def hold(pool: Pool, contracts: Iterable[Contract]) -> None:
@@ -53,15 +65,18 @@ async def hold(pool: Pool, contracts: Iterable[Contract]) -> None:
     )
 
 
-def granted(events: Iterable[EntitlementGranted]) -> list[Record]:
+def granted(events: Iterable[EntitlementGranted | EntitlementWithdrawn]) -> list[Record]:
     """The events as entitlements publishes them."""
-    return _GRANTED.records(
-        (
-            (e.customer_id, event_id("entitlement", *[r.entry_id for r in e.remedies]), e.model_dump(mode="json"))
-            for e in events
-        ),
-        _AT,
-    )
+    return [record for one in events for record in _records(one)]
+
+
+def _records(event: EntitlementGranted | EntitlementWithdrawn) -> list[Record]:
+    data = event.model_dump(mode="json")
+    if isinstance(event, EntitlementGranted):
+        key = event_id("entitlement", *[remedy.entry_id for remedy in event.remedies])
+        return _GRANTED.records([(event.customer_id, key, data)], _AT)
+    key = event_id("withdrawal", *[one.entry_id for one in event.withdrawals])
+    return _WITHDRAWN.records([(event.customer_id, key, data)], _AT)
 
 
 def consumed(records: Sequence[Record], partition: int = 0) -> list[ConsumerRecord]:

@@ -41,7 +41,7 @@ def test_an_addon_runs_to_its_own_end_whatever_becomes_of_the_contract(
 ) -> None:
     held = contract(ends_on=ends_on, terminated_on=terminated_on)
     (entry,), changed = decided(event(addon()), held)
-    given = Addon(addon().grant_id, "business-mail", day("2011-05-13"), day("2012-05-13"))
+    given = Addon(addon().entry_id, "business-mail", day("2011-05-13"), day("2012-05-13"))
     assert (entry.outcome, entry.issued) == ("applied", given)
     after = changed[CONTRACT]
     assert after.complimentary == (given,)
@@ -79,13 +79,14 @@ def test_a_voucher_has_the_terms_of_its_remedy() -> None:
     assert changed == {}
 
 
-def test_a_vouchers_code_and_hash_follow_from_its_grant() -> None:
+def test_a_vouchers_code_and_hash_follow_from_its_entry() -> None:
     (entry,), _ = decided(event(voucher()))
     issued = entry.issued
     assert isinstance(issued, Voucher)
-    assert issued.voucher_id == entry.grant_id == grant_id(INCIDENT, CUSTOMER, "customer", "photo-voucher")
+    assert issued.voucher_id == entry.entry_id
+    assert entry.grant_id == grant_id(INCIDENT, CUSTOMER, "customer", "photo-voucher")
     assert is_well_formed(issued.code)
-    assert issued.code == CODES.code(entry.grant_id)
+    assert issued.code == CODES.code(entry.entry_id)
     assert issued.code_hash == CODES.hashed(issued.code)
 
 
