@@ -7,18 +7,19 @@ from pathlib import Path
 
 import structlog
 
-from schemas import topics
-from services.notifications import books, handlers, messages
+from services.notifications import books, samples
 from services.notifications.addresses import usable
 from services.notifications.domain import Letterhead
+from services.notifications.handlers import Handlers
 from services.notifications.journal import DamagedJournalError, Journal
 from services.notifications.letters import seven_bit
 from services.notifications.mailer import Mailer
+from services.notifications.metrics import LetterMetrics
 from services.notifications.relay import Deadlines, Relay
+from services.notifications.retractions import Retractions
 from services.notifications.sender import Sender
 from services.notifications.settings import Settings
 from services.runtime import http, service
-from services.runtime.consumer import Route
 
 log = structlog.get_logger()
 
@@ -31,25 +32,23 @@ async def serve(settings: Settings) -> None:
     head = _letterhead(settings)
     with _journal(settings.state, worker) as journal:
         async with service.parts(NAME, settings) as parts, _mailer(settings, journal) as mailer:
-            consumer = parts.consumer(
-                {
-                    topics.INCIDENTS: Route(messages.INCIDENTS, handlers.incidents),
-                    topics.CUSTOMERS: Route(messages.CUSTOMERS, handlers.customers),
-                    topics.ADJUSTMENTS: Route(messages.ADJUSTMENTS, handlers.adjustments),
-                }
-            )
+            metrics = LetterMetrics(parts.metrics.registry)
+            consumer = parts.consumer(Handlers(metrics).routes())
             sender = Sender(
                 parts.workbench,
                 mailer,
                 journal,
                 head,
+                metrics,
                 language=settings.language,
                 worker=worker,
                 at_most=settings.letters_in_hand,
                 abandoned_after=timedelta(seconds=settings.abandoned_after_seconds),
             )
             app = parts.api()
-            books.mount(app, parts.pool, head, settings.language, http.operator(settings.operator_token))
+            operator = http.operator(settings.operator_token)
+            books.mount(app, parts.pool, head, settings.language, operator)
+            samples.mount(app, head, settings.language, operator)
             await service.run(
                 app,
                 settings.http,
@@ -57,6 +56,7 @@ async def serve(settings: Settings) -> None:
                     consumer.run,
                     parts.persistent(sender.run),
                     parts.persistent(sender.tidy),
+                    parts.persistent(Retractions(parts.workbench, metrics).run),
                     parts.persistent(parts.relay.sweep),
                 ],
             )

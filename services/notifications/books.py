@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import UTC, datetime
-from email import message_from_bytes, policy
 from typing import Any
 from uuid import UUID
 
@@ -13,15 +12,19 @@ from fastapi import FastAPI, HTTPException
 
 from schemas import topics
 from services.notifications.addresses import usable
-from services.notifications.domain import Address, IncompleteOutcomeError, Letterhead, Recipient
+from services.notifications.domain import Letterhead, Recipient
 from services.notifications.letters import Writer
-from services.notifications.store import SQL, Store
+from services.notifications.lines import IncompleteOutcomeError
+from services.notifications.news import content
+from services.notifications.register import Register
+from services.notifications.samples import NOBODY, subject, text
+from services.notifications.store import SQL
 from services.runtime import census
 from services.runtime.database import Pool
 
 _CENSUS = "SELECT customer_id AS member, NULL::text AS item FROM letter WHERE incident_id = $1"
 _UNSETTLED = ("waiting", "pending", "sending")
-_NOBODY = Address("nobody@invalid")
+_NEWS = [topics.ADJUSTMENTS, topics.ANNOUNCEMENTS]
 
 
 def mount(app: FastAPI, pool: Pool, head: Letterhead, language: str, operator: Any) -> None:
@@ -38,7 +41,8 @@ def mount(app: FastAPI, pool: Pool, head: Letterhead, language: str, operator: A
                 "customers": await connection.fetchval(SQL["written_to"], incident_id),
                 "letters": letters,
                 "without_profile": [row[0] for row in await connection.fetch(SQL["without_profile"], incident_id)],
-                "quarantined": [row[0] for row in await connection.fetch(SQL["quarantined"], topics.ADJUSTMENTS)],
+                "quarantined": [row[0] for row in await connection.fetch(SQL["quarantined"], _NEWS)],
+                "drill": await connection.fetchval(SQL["is_drill"], incident_id),
             }
 
     # A letter names its recipient, and a relay's reply may: they are for the operator's eyes.
@@ -50,25 +54,18 @@ def mount(app: FastAPI, pool: Pool, head: Letterhead, language: str, operator: A
     async def letter(letter_id: UUID) -> dict[str, Any]:
         async with pool.acquire() as connection:
             row = await connection.fetchrow(SQL["letter"], letter_id)
-            incident = row and await Store(connection).incident(row["incident_id"])
-        if row is None or incident is None:
+            incident = row and await Register(connection).incident(row["incident_id"])
+        if row is None:
             raise HTTPException(404, f"no letter {letter_id}")
+        if incident is None:
+            raise HTTPException(409, f"letter {letter_id} waits for its incident, or for its incident's policy")
         recipient = Recipient(row["customer_id"], row["name"], row["email"], row["locale"])
-        outcomes = [outcome for data in row["adjustments"] for outcome in orjson.loads(data)["outcomes"]]
-        address = usable(recipient.email) or _NOBODY
+        said = content(row["kind"], list(map(orjson.loads, row["news"])))
+        address = usable(recipient.email) or NOBODY
         try:
             octets = Writer(head, incident, language).write(
-                row["kind"], letter_id, address, recipient, outcomes, datetime.now(UTC)
+                row["kind"], letter_id, address, recipient, said, datetime.now(UTC)
             )
         except IncompleteOutcomeError as error:
             raise HTTPException(409, f"letter {letter_id} cannot be written: {error}") from None
-        return {"letter_id": str(letter_id), "subject": _subject(octets), "text": _text(octets)}
-
-
-def _subject(octets: bytes) -> str:
-    return str(message_from_bytes(octets, policy=policy.default)["Subject"])
-
-
-def _text(octets: bytes) -> str:
-    body = message_from_bytes(octets, policy=policy.default).get_body(("plain",))
-    return body.get_content().replace("\r\n", "\n") if body is not None else ""
+        return {"letter_id": str(letter_id), "subject": subject(octets), "text": text(octets)}

@@ -1,7 +1,7 @@
 """The values of the notifications service: recipients, incidents, letters, and what a relay said of one.
 
-Says how a letter is named, which states it goes through, and how a text from outside is made harmless. Leaves the
-words to `wording` and the templates, the decisions to `decide`, the transport to `smtp` and `mailer`.
+Says how a letter is named, which states it goes through, and how a text from outside is made harmless. Leaves what a
+letter says to `news`, `lines` and `wording`, the decisions to `decide`, the transport to `smtp` and `mailer`.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NamedTuple, NewType
+from typing import NamedTuple, NewType
 from uuid import UUID
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from schemas import ids
 from schemas.events import LetterKind
@@ -35,6 +36,23 @@ class State(StrEnum):
     NO_ADDRESS = "no_address"
 
 
+class Cancelled(StrEnum):
+    """Why a letter that had not left does not leave. News can bring it back."""
+
+    WITHDRAWN = "withdrawn"
+    RETRACTED = "retracted"
+    OVERTAKEN = "overtaken"
+
+    @property
+    def note(self) -> str:
+        """The reason in words, as it is kept with the letter."""
+        return {
+            Cancelled.WITHDRAWN: "nothing is left to tell: it was withdrawn before the letter left",
+            Cancelled.RETRACTED: "the incident was retracted before the letter left",
+            Cancelled.OVERTAKEN: "the details left before the announcement",
+        }[self]
+
+
 @dataclass(frozen=True, slots=True)
 class Recipient:
     """Whom a letter is for, as the CRM wrote it: name, address and locale are untrusted text."""
@@ -45,11 +63,20 @@ class Recipient:
     locale: str | None = None
 
 
+class Window(NamedTuple):
+    """A half-open window [starts_at, ends_at); no end while it lasts."""
+
+    starts_at: datetime
+    ends_at: datetime | None
+
+
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """What happened: its window [starts_at, ends_at) and the zone (IANA name) in which to tell it.
+    """What happened, and what its policy says of the letters about it.
 
-    Without a zone the window is told in the offset that `starts_at` carries.
+    Its window is [starts_at, ends_at), `also` are further ones; they are told in the zone (IANA name), or without one
+    in the offset that they carry. `letters` are the kinds that the policy wants, `texts` its own opening paragraphs by
+    language and kind.
     """
 
     incident_id: str
@@ -57,6 +84,15 @@ class Incident:
     starts_at: datetime
     ends_at: datetime | None = None
     time_zone: str | None = None
+    also: tuple[Window, ...] = ()
+    drill: bool = False
+    letters: tuple[str, ...] = ("details",)
+    texts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @property
+    def windows(self) -> list[Window]:
+        """All windows, the earliest first."""
+        return sorted([Window(self.starts_at, self.ends_at), *self.also], key=lambda window: window.starts_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +151,8 @@ class SettledLetter(NamedTuple):
     customer_id: str
     kind: LetterKind
     state: str
+    drill: bool = False
+    is_cancelled: bool = False
 
 
 # ── Ids ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -163,86 +201,10 @@ def greeting_name(name: str | None) -> str:
     return "" if "://" in line else line
 
 
-# ── What a letter says of one outcome ────────────────────────────────────────────────────────────────────────────
-
-
-class IncompleteOutcomeError(ValueError):
-    """An outcome lacks what the letter must say of it, such as the new date of an extended contract."""
-
-
-class Section(StrEnum):
-    """The parts of a letter that list something, in the order of the letter."""
-
-    EXTENSIONS = "extensions"
-    ADDONS = "addons"
-    VOUCHERS = "vouchers"
-    CREDITS = "credits"
-    REFUSALS = "refusals"
-
-
-class Line(NamedTuple):
-    """One line of a letter: what many customers' lines share (`key`, hashable), and what is this one's own.
-
-    `key` is the name of the templates' macro and its arguments; `own` is the contract's id or the voucher's code.
-    """
-
-    section: int
-    key: tuple[Any, ...]
-    own: str
-
-
-def line(outcome: Mapping[str, Any]) -> Line:
-    """What a letter says of one outcome of `adjustment.applied.v1`, given as the JSON object on the wire.
-
-    Raises IncompleteOutcomeError if something is missing that the letter must name.
-    """
+def zone(name: str) -> str | None:
+    """The time zone's IANA name, None if there is no such zone."""
     try:
-        if outcome["outcome"] == "refused":
-            contract = outcome.get("contract_id") or ""
-            key = ("refusal", outcome["kind"], outcome.get("product"), outcome["reason"], bool(contract))
-            return Line(4, key, contract)
-        return _APPLIED[outcome["kind"]](outcome)
-    except (KeyError, TypeError) as missing:
-        raise IncompleteOutcomeError(
-            f"outcome {outcome.get('entry_id')} of kind {outcome.get('kind')} lacks {missing}"
-        ) from missing
-
-
-def _extension(outcome: Mapping[str, Any]) -> Line:
-    dates = outcome["ends_on"]
-    key = ("extension", outcome["product"], dates["before"], dates["after"])
-    return Line(0, key, _given(outcome, "contract_id"))
-
-
-def _addon(outcome: Mapping[str, Any]) -> Line:
-    contract = outcome.get("contract_id") or ""
-    return Line(1, ("addon", outcome["product"], _given(outcome, "ends_on"), bool(contract)), contract)
-
-
-def _voucher(outcome: Mapping[str, Any]) -> Line:
-    terms = (
-        _money(outcome.get("amount")),
-        outcome.get("merchant"),
-        _money(outcome.get("shipping_cap")),
-        bool(outcome.get("handling_covered")),
-    )
-    return Line(2, ("voucher", *terms, _given(outcome, "valid_until")), _given(outcome, "code"))
-
-
-def _credit(outcome: Mapping[str, Any]) -> Line:
-    amount = _money(outcome.get("amount"))
-    return Line(3, ("credit", amount), "" if amount else _given(outcome, "credit_id"))
-
-
-def _given(outcome: Mapping[str, Any], field: str) -> str:
-    value = outcome[field]
-    if not isinstance(value, str) or not value:
-        raise KeyError(field)
-    return value
-
-
-def _money(value: Mapping[str, str] | None) -> tuple[str, str] | None:
-    return None if value is None else (value["amount"], value["currency"])
-
-
-_APPLIED = {"extension": _extension, "addon": _addon, "voucher": _voucher, "credit": _credit}
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
+    return name

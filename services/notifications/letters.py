@@ -1,4 +1,4 @@
-"""Letters as octets ready for the wire: one per customer, made only from what billing applied.
+"""Letters as octets ready for the wire: one per customer, made only from what the events in it say.
 
 A form is rendered once per incident, kind, voice and shape into octets with slots, then filled per customer by one
 join. Sections hold any number of rows, so a holder of 300 contracts needs no form of his own. Leaves the words to
@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from email.errors import HeaderParseError
 from email.header import Header, decode_header
 from email.utils import format_datetime
 from functools import lru_cache
+from itertools import chain
 from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -28,11 +29,11 @@ from services.notifications.domain import (
     Incident,
     Letterhead,
     Recipient,
-    Section,
     clean,
     greeting_name,
-    line,
 )
+from services.notifications.lines import Line, Section, given, kept, taken
+from services.notifications.news import Content
 from services.notifications.wording import Rows, Shape, Slots, Voice, voice_of
 
 FORMS_AT_MOST = 512
@@ -50,7 +51,9 @@ TEXT, HTML = "letter.txt.j2", "letter.html.j2"
 # The slots' numbers: the headers', then two each (text, HTML) for the name, the customer's id, the sections' rows.
 _TO, _DATE, _ID, _NAME, _CUSTOMER, _ROWS = 0, 1, 2, 3, 5, 7
 _SECTIONS = tuple(Section)
-_REFUSALS = _SECTIONS.index(Section.REFUSALS)
+_GIVEN = _SECTIONS[:5]
+_IN_ORDER = (Section.TAKEN, Section.KEPT, *_GIVEN)
+"""What a letter takes back it says first."""
 _WORD = "[A-Za-z0-9À-ÖØ-öø-ÿ._:/,()+-]+"
 _PLAIN = re.compile(f"{_WORD}(?: {_WORD})*")
 
@@ -88,20 +91,22 @@ class Writer:
         letter_id: UUID,
         address: Address,
         recipient: Recipient,
-        outcomes: Sequence[Mapping[str, Any]],
+        said: Content,
         dated: datetime,
     ) -> bytes:
         """The letter: headers and both parts, CRLF lines, 8-bit UTF-8, no dot stuffed.
 
-        `outcomes` are those of `adjustment.applied.v1` as the JSON objects on the wire. `dated` is aware; give one
-        instant for many letters. The same arguments give the same octets. Raises IncompleteOutcomeError if an
-        outcome lacks what must be said of it, ValueError if it holds a date or amount that is none.
+        `dated` is aware; give one instant for many letters. The same arguments give the same octets. Raises
+        IncompleteOutcomeError if a part of what is said lacks what must be said of it, ValueError if it holds a date
+        or amount that is none.
         """
         voice = voice_of(recipient.locale, self._fallback)
         texts: tuple[list[bytes], ...] = ([], [], [], [], [])
         pages: tuple[list[bytes], ...] = ([], [], [], [], [])
-        for outcome in outcomes:
-            section, key, own = line(outcome)
+        if kind == "correction":  # the only one that takes back
+            texts += ([], [])
+            pages += ([], [])
+        for section, key, own in _lines(kind, said):
             before, after, html_before, html_after = _row(voice, key)
             own_text, own_html = slot(own, IDENTIFIER_CHARACTERS)
             texts[section].append(before + own_text + after)
@@ -120,7 +125,8 @@ class Writer:
 
     def _render(self, kind: LetterKind, voice: Voice, named: bool, counts: tuple[int, ...]) -> _Form:
         """`counts` says of each section whether it has no row, one, or several (2)."""
-        shown = [Rows(section, count > 1) for section, count in zip(_SECTIONS, counts, strict=True) if count]
+        count = dict(zip(_SECTIONS, counts, strict=False))
+        shown = [Rows(section, count[section] > 1) for section in _IN_ORDER if count.get(section)]
         shape = Shape(kind, voice, named, tuple(shown))
         text, html = (
             wording.page(layout, shape, self.incident, _slots(second), self.head.company, self.head.contact).replace(
@@ -137,6 +143,10 @@ class Writer:
         for piece in static[1:]:
             gapped += (b"", piece)
         return _Form(gapped, itemgetter(*map(int, split[1::2])))
+
+
+def _lines(kind: LetterKind, said: Content) -> Iterator[Line]:
+    return chain(map(given(kind), said.given), map(taken, said.taken), map(kept, said.kept))
 
 
 def slot(value: str, limit: int) -> tuple[bytes, bytes]:
@@ -166,6 +176,8 @@ def seven_bit(letter: bytes) -> bytes:
 
 
 def _counts(rows: tuple[list[bytes], ...]) -> tuple[int, ...]:
+    if len(rows) > len(_GIVEN):
+        return tuple([min(len(section), 2) for section in rows])
     first, second, third, fourth, fifth = rows
     return (
         min(len(first), 2),
@@ -200,12 +212,14 @@ def _row(voice: Voice, key: tuple[Any, ...]) -> _Row:
 
 
 def _has_own(key: tuple[Any, ...]) -> bool:
-    """Whether the row names something of this customer's; add-ons and refusals say so themselves."""
+    """Whether the row names something of this customer's; where some do and some do not, the key says so itself."""
     match key:
-        case ("addon" | "refusal", *_, own):
+        case ("addon" | "refusal" | "announced_addon" | "taken_voucher" | "kept_voucher", *_, own):
             return bool(own)
         case ("credit", amount):
             return amount is None
+        case ("announced_voucher" | "announced_credit" | "taken_credit" | "kept_credit", *_):
+            return False
         case _:
             return True
 

@@ -1,36 +1,52 @@
-"""What notifications reads and writes on Kafka: records to profiles, declarations and adjustments, letters to records.
+"""What notifications reads and writes on Kafka: records to profiles, statements and answers, letters to records.
 
 The bytes' shapes are in `schemas`; this file only fills them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from schemas.events import (
     AdjustmentApplied,
+    AdjustmentReversed,
+    AnnouncementRequested,
     CustomerChanged,
     IncidentAmended,
+    IncidentApproved,
     IncidentDeclared,
+    IncidentPaused,
     IncidentResolved,
+    IncidentResumed,
     IncidentRetracted,
+    PolicyPublished,
 )
 from schemas.ids import event_id
 from schemas.progress import reports
+from schemas.statements import IncidentEvent
 from services.notifications.domain import SettledLetter
 from services.runtime.envelope import Decoder, Encoder, Record
 
 SOURCE = "urn:amends:notifications"
-ADJUSTMENTS = Decoder({"adjustment.applied.v1": AdjustmentApplied})
+ADJUSTMENTS = Decoder({"adjustment.applied.v1": AdjustmentApplied, "adjustment.reversed.v1": AdjustmentReversed})
+ANNOUNCEMENTS = Decoder({"announcement.requested.v1": AnnouncementRequested})
 CUSTOMERS = Decoder({"customer.changed.v1": CustomerChanged}, tombstones=True)
+STATEMENTS: Mapping[str, type[IncidentEvent]] = {
+    "incident.declared.v1": IncidentDeclared,
+    "incident.amended.v1": IncidentAmended,
+    "incident.resolved.v1": IncidentResolved,
+    "incident.retracted.v1": IncidentRetracted,
+}
+"""The events of an incident that carry a revision, by type."""
 INCIDENTS = Decoder(
     {
-        "incident.declared.v1": IncidentDeclared,
-        "incident.amended.v1": IncidentAmended,
-        "incident.resolved.v1": IncidentResolved,
-        "incident.retracted.v1": IncidentRetracted,
+        **STATEMENTS,
+        "incident.approved.v1": IncidentApproved,
+        "incident.paused.v1": IncidentPaused,
+        "incident.resumed.v1": IncidentResumed,
     }
 )
+POLICIES = Decoder({"policy.published.v1": PolicyPublished})
 _LETTER = Encoder("letter.settled.v1", SOURCE)
 _PROGRESS = Encoder("progress.reported.v1", SOURCE)
 
@@ -47,12 +63,13 @@ def settled(letters: Iterable[SettledLetter]) -> list[Record]:
                 "customer_id": letter.customer_id,
                 "kind": letter.kind,
                 "status": letter.state,
-            },
+            }
+            | ({"drill": True} if letter.drill else {}),
         )
         for letter in letters
     )
 
 
-def progress(totals: Mapping[tuple[str, str], Mapping[str, int]]) -> list[Record]:
-    """`progress.reported.v1` for (incident, lane) pairs with their running totals."""
-    return _PROGRESS.records(reports("notifications", totals))
+def progress(totals: Mapping[tuple[str, str], Mapping[str, int]], drills: Collection[str]) -> list[Record]:
+    """`progress.reported.v1` for (incident, lane) pairs with their running totals; `drills` are incidents."""
+    return _PROGRESS.records(reports("notifications", totals, drills))

@@ -18,16 +18,19 @@ from uuid import UUID
 
 import orjson
 import structlog
-from prometheus_client import Counter
 
 from services.notifications.addresses import usable
 from services.notifications.decide import Settled, recover, settle
 from services.notifications.domain import Deferred, Failed, Letterhead, State
-from services.notifications.handlers import PENDING, address_waiting, report
+from services.notifications.handlers import address_waiting
 from services.notifications.journal import Journal
 from services.notifications.letters import Writer
 from services.notifications.mailer import Mailer
+from services.notifications.metrics import LetterMetrics
+from services.notifications.news import content
+from services.notifications.register import Register
 from services.notifications.relay import Mail
+from services.notifications.reporting import PENDING, Report
 from services.notifications.store import Claimed, Store
 from services.runtime import bell
 from services.runtime.bell import wait
@@ -50,21 +53,17 @@ class Sender:
         mailer: Mailer,
         journal: Journal,
         head: Letterhead,
+        metrics: LetterMetrics,
         *,
         language: str,
         worker: str,
         at_most: int,
         abandoned_after: timedelta,
     ) -> None:
-        self._workbench, self._mailer, self._journal = workbench, mailer, journal
+        self._workbench, self._mailer, self._journal, self._metrics = workbench, mailer, journal, metrics
         self._head, self._language, self._worker = head, language, worker
         self._at_most, self._abandoned_after = at_most, abandoned_after
         self._writers: dict[str, Writer] = {}
-        self._count = Counter(
-            "amends_letters_settled", "What attempts made of letters", ["state"], registry=workbench.metrics.registry
-        )
-        for state in State:
-            self._count.labels(state.value)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`: claim, write, send and settle; what is in hand then is seen through."""
@@ -106,7 +105,7 @@ class Sender:
         async with self._workbench.pool.acquire() as connection:
             claimed = await Store(connection).claimed(self._worker)
         if claimed:
-            known = recover(claimed, marks)
+            known = recover(claimed, marks) | {letter: State.PENDING for letter, drill in claimed.items() if drill}
             results = [(letter, _RECOVERED[state]) for letter, state in known.items()]
             await self._workbench.run(partial(self._record, results))
             in_doubt = sum(state is State.IN_DOUBT for state in known.values())
@@ -116,13 +115,11 @@ class Sender:
     async def tidy(self, stop: asyncio.Event) -> None:
         """Until `stop`: letters of a worker that never came back are in doubt, those whose profile is there can go."""
         while not stop.is_set():
-            await self._workbench.run(address_waiting)
+            await self._workbench.run(partial(address_waiting, metrics=self._metrics))
             async with self._workbench.pool.acquire() as connection:
                 abandoned = await Store(connection).abandoned(self._abandoned_after)
             if abandoned:
-                results = [
-                    (letter, Settled(State.IN_DOUBT, None, "its worker never came back")) for letter in abandoned
-                ]
+                results = [(letter, _PUT_BACK if drill else _ABANDONED) for letter, drill in abandoned.items()]
                 await self._workbench.run(partial(self._record, results))
                 log.warning("letters were abandoned", letters=len(abandoned))
             await wait(stop, _TIDY_SECONDS)
@@ -144,7 +141,7 @@ class Sender:
         if len(self._writers) > _KNOWN_INCIDENTS:
             self._writers.clear()
         for incident_id in {letter.incident_id for letter in claimed}:
-            incident = await store.incident(incident_id)
+            incident = await Register(transaction.connection).incident(incident_id)
             known = self._writers.get(incident_id)
             if incident is not None and (known is None or known.incident != incident):  # it may have been amended
                 self._writers[incident_id] = Writer(self._head, incident, self._language)
@@ -159,14 +156,17 @@ class Sender:
             if address is None:
                 handful.settled.append((letter.letter_id, Settled(State.NO_ADDRESS, None, "no usable address")))
                 continue
-            outcomes = [outcome for data in letter.adjustments for outcome in orjson.loads(data)["outcomes"]]
+            said = content(letter.kind, list(map(orjson.loads, letter.news)))
             writer = self._writers[letter.incident_id]
             try:
-                octets = writer.write(letter.kind, letter.letter_id, address, letter.recipient, outcomes, dated)
+                octets = writer.write(letter.kind, letter.letter_id, address, letter.recipient, said, dated)
             except ValueError as error:
                 handful.settled.append((letter.letter_id, settle(Failed(f"cannot be written: {error}"), 1)))
             else:
-                handful.mails.append(Mail(letter.letter_id, self._head.sender, address, octets))
+                if letter.drill:
+                    handful.settled.append((letter.letter_id, _DRILL))
+                else:
+                    handful.mails.append(Mail(letter.letter_id, self._head.sender, address, octets))
         return handful
 
     async def _send(self, written: _Line, answered: _Line, stop: asyncio.Event) -> None:
@@ -198,11 +198,27 @@ class Sender:
             self._journal.forget(letter_id for letter_id, _ in handful.settled)
 
     async def _record(self, results: Sequence[tuple[UUID, Settled]], transaction: Transaction) -> None:
-        ended = await Store(transaction.connection).settle(results)
-        if ended:
-            await report(transaction, ended, self._worker)
-        for _, settled in results:
-            self._count.labels(settled.state.value).inc()
+        store = Store(transaction.connection)
+        told = Report()
+        told.settle(await store.settle(results), self._worker)
+        put_back = [letter for letter, settled in results if settled.state is State.PENDING]
+        if put_back:
+            await self._reconsider(put_back, store, transaction, told)
+        await told.tell(transaction, self._metrics)
+
+    async def _reconsider(self, put_back: Sequence[UUID], store: Store, transaction: Transaction, told: Report) -> None:
+        """Of letters that have not left after all: what was taken back while they were in hand is not told."""
+        matters = await store.corrected(put_back)
+        if not matters:
+            return
+        recipients = await store.recipients(customer_id for _, customer_id in matters)
+        retracted = await Register(transaction.connection).retracted({incident_id for incident_id, _ in matters})
+        found = await store.correspondences(matters, recipients, retracted)
+        for correspondence in found.values():
+            correspondence.reconsider()
+        await store.save(found.values())
+        for correspondence in found.values():
+            told.arranged(correspondence, self._worker)
 
 
 @dataclass
@@ -222,4 +238,6 @@ _RECOVERED = {
     State.SENT: Settled(State.SENT, None, "sent: known from the journal"),
     State.IN_DOUBT: Settled(State.IN_DOUBT, None, "in_doubt: known from the journal"),
 }
+_ABANDONED = Settled(State.IN_DOUBT, None, "its worker never came back")
+_DRILL = Settled(State.SUPPRESSED, None, "drill")
 _PUT_BACK = Settled(State.PENDING, timedelta(0), "not tried: the sender was stopped", tried=False)

@@ -6,6 +6,7 @@ turning of that into octets, the headers and the filling to `letters`.
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,16 +23,21 @@ from babel.dates import format_date
 from babel.numbers import format_currency
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from services.notifications.domain import Incident, Section, clean
+from services.notifications.domain import Incident, Window, clean
+from services.notifications.lines import Section
 
 TEMPLATES = Path(__file__).parent / "templates"
 LANGUAGES: Mapping[str, str] = {"it": "it_IT", "en": "en_GB"}
 """The languages there are letters in, and how each writes dates when the customer's locale names no country."""
 FALLBACK = "en"
+DRILL = "[DRILL]"
+"""How a drill's letters are marked, whatever their language."""
 COLUMNS = 76
+_LONG_WORD = re.compile(rf"\S{{{COLUMNS}}}(?=\S)")
 TITLE_CHARACTERS = 120
 PRODUCT_CHARACTERS = 60
 MERCHANT_CHARACTERS = 80
+TEXT_CHARACTERS = 2000
 
 
 class Voice(NamedTuple):
@@ -58,8 +64,13 @@ class Shape(NamedTuple):
 
     @property
     def gifts(self) -> bool:
-        """Whether anything was applied."""
-        return any(rows.section is not Section.REFUSALS for rows in self.sections)
+        """Whether anything is given."""
+        return any(rows.section not in (Section.REFUSALS, Section.TAKEN, Section.KEPT) for rows in self.sections)
+
+    @property
+    def takes(self) -> bool:
+        """Whether anything is taken back."""
+        return any(rows.section is Section.TAKEN for rows in self.sections)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,19 +160,23 @@ def _laid_out(layout: str, macro: str, argument: object) -> str:
 def subject(shape: Shape, incident: Incident) -> str:
     """The subject, on one line, with nothing in the incident's title that a header could mistake."""
     title = clean(incident.title, TITLE_CHARACTERS)
-    return _phrase(shape.voice.language, "subject", shape.kind, shape.gifts, title)
+    line = _phrase(shape.voice.language, "subject", shape.kind, shape.gifts, shape.takes, title)
+    return f"{DRILL} {line}" if incident.drill else line
 
 
 def window(voice: Voice, incident: Incident) -> str:
     """When it happened, told in the incident's zone, or else in the offset that the instants carry."""
+    return "; ".join(_window(voice, window, incident.time_zone) for window in incident.windows)
 
+
+def _window(voice: Voice, window: Window, time_zone: str | None) -> str:
     def told(instant: datetime) -> tuple[str, str, str]:
-        local = instant if incident.time_zone is None else instant.astimezone(ZoneInfo(incident.time_zone))
+        local = instant if time_zone is None else instant.astimezone(ZoneInfo(time_zone))
         offset = f"UTC{local.strftime('%z')[:3]}:{local.strftime('%z')[3:5]}"
         return format_date(local.date(), format="full", locale=voice.locale), local.strftime("%H:%M"), offset
 
-    start_day, start_time, start_offset = told(incident.starts_at)
-    end_day, end_time, end_offset = told(incident.ends_at) if incident.ends_at else ("", "", "")
+    start_day, start_time, start_offset = told(window.starts_at)
+    end_day, end_time, end_offset = told(window.ends_at) if window.ends_at else ("", "", "")
     given = {
         "start_day": start_day,
         "start_time": start_time,
@@ -173,16 +188,30 @@ def window(voice: Voice, incident: Incident) -> str:
     return _phrase(voice.language, "window", given)
 
 
+def _opening(shape: Shape, incident: Incident, title: str) -> list[str]:
+    """The opening paragraphs: what happened, in the policy's own words where it has some, and what follows."""
+    language = shape.voice.language
+    own = incident.texts.get(language, {}).get(shape.kind, "")
+    first = own_words(own) or _lines(language, "opening", shape.kind, shape.takes, title, window(shape.voice, incident))
+    details_follow = "details" in incident.letters
+    return first + _lines(language, "lead", shape.kind, shape.gifts, shape.takes, details_follow)
+
+
+def own_words(text: str) -> list[str]:
+    """The paragraphs of a policy's text, cleaned; a blank line separates two. A word too long for a line is broken."""
+    paragraphs = [clean(paragraph, TEXT_CHARACTERS) for paragraph in re.split(r"\n\s*\n", text)]
+    return [_LONG_WORD.sub(r"\g<0> ", paragraph).strip() for paragraph in paragraphs if paragraph]
+
+
 def page(layout: str, shape: Shape, incident: Incident, slots: Slots, company: str = "", contact: str = "") -> str:
     """The whole letter in one layout (`letter.txt.j2`, `letter.html.j2`), with slots for what is a customer's own."""
     language = shape.voice.language
     title = clean(incident.title, TITLE_CHARACTERS)
-    when = window(shape.voice, incident)
     sections = [
         {
-            "heading": _phrase(language, "heading", section.value, many),
+            "heading": _phrase(language, "heading", section.value, many, shape.kind),
             "rows": slots.rows[section],
-            "note": _phrase(language, "note", section.value, many),
+            "note": _phrase(language, "note", section.value, many, shape.kind),
         }
         for section, many in shape.sections
     ]
@@ -190,9 +219,10 @@ def page(layout: str, shape: Shape, incident: Incident, slots: Slots, company: s
         "language": language,
         "subject": subject(shape, incident),
         "greeting": _phrase(language, "greeting", slots.name if shape.named else ""),
-        "opening": _lines(language, "opening", shape.kind, shape.gifts, title, when),
+        "drill": _phrase(language, "drill", DRILL) if incident.drill else "",
+        "opening": _opening(shape, incident, title),
         "sections": sections,
-        "closing": _lines(language, "closing", clean(contact, TITLE_CHARACTERS)),
+        "closing": _lines(language, "closing", clean(contact, TITLE_CHARACTERS), shape.gifts or not shape.takes),
         "farewell": _lines(language, "farewell", clean(company, TITLE_CHARACTERS)),
         "references": _lines(language, "references", slots.customer, clean(incident.incident_id, 200)),
     }
@@ -223,5 +253,22 @@ def _arguments(voice: Voice, key: tuple[Any, ...]) -> tuple[object, ...]:
             return (amount and money(voice, *amount),)
         case ("refusal", kind, product, reason, _):
             return kind, product and product_name(voice.language, product), reason
+        case ("announced_extension", product, days):
+            return product_name(voice.language, product), days
+        case ("announced_addon", product, _):
+            return (product_name(voice.language, product),)
+        case ("announced_voucher", amount, merchant, shipping_cap, handling):
+            return (
+                amount and money(voice, *amount),
+                merchant and clean(merchant, MERCHANT_CHARACTERS),
+                shipping_cap and money(voice, *shipping_cap),
+                handling,
+            )
+        case ("announced_credit", amount):
+            return (amount and money(voice, *amount),)
+        case ("taken_extension" | "taken_addon" | "kept_extension" | "kept_addon", product, days, after):
+            return product_name(voice.language, product), days, after and day(voice, after)
+        case ("taken_voucher" | "taken_credit" | "kept_voucher" | "kept_credit", amount, merchant, _):
+            return amount and money(voice, *amount), merchant and clean(merchant, MERCHANT_CHARACTERS)
         case _:
             raise AssertionError(f"no row for {key!r}")

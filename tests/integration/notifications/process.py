@@ -36,6 +36,16 @@ class Process:
             except httpx.TransportError:
                 return False
 
+    async def get(self, path: str) -> str:
+        """What it says at a path."""
+        async with httpx.AsyncClient() as client:
+            return (await client.get(f"http://{ports.HOST}:{self._port}{path}")).text
+
+    async def post(self, path: str, body: object) -> str:
+        """What it says to a stranger who sends this to a path."""
+        async with httpx.AsyncClient() as client:
+            return (await client.post(f"http://{ports.HOST}:{self._port}{path}", json=body)).text
+
     async def end(self) -> int:
         """Ask it to end; its exit code."""
         self._process.send_signal(signal.SIGTERM)

@@ -18,13 +18,15 @@ from tests.integration.notifications.builders import (
     INCIDENT,
     Notifications,
     adjusted,
+    announced,
     customers,
     declared,
     email_of,
     erased,
     profile,
+    reversed_,
 )
-from tests.unit.notifications.outcomes import extension
+from tests.unit.notifications.outcomes import extension, reversal
 
 TOKEN = "a-token-of-the-tests"
 OPERATOR = {"Authorization": f"Bearer {TOKEN}"}
@@ -60,6 +62,7 @@ async def test_the_books_count_every_letter_by_kind_and_state(
         "letters": {"details": {"sent": 1, "in_doubt": 1, "pending": 2, "no_address": 1}, "correction": {"pending": 1}},
         "without_profile": ["C4"],
         "quarantined": [],
+        "drill": False,
     }
     buckets = await ask(asked, f"/census/{INCIDENT}/buckets")
     assert sum(bucket["members"] for bucket in buckets) == 5
@@ -99,3 +102,52 @@ async def test_what_a_letter_says_is_shown_to_the_operator_alone(
     await notifications.take(erased("C1"))
     assert "Name-of C1" not in (await ask(asked, path, OPERATOR))["text"]
     assert (await asked.get(f"/letters/{letter_id('none', 'C1', 'details')}", headers=OPERATOR)).status_code == 404
+
+
+async def test_the_books_tell_announcements_and_corrections_apart_and_that_it_is_a_drill(
+    notifications: Notifications, asked: httpx.AsyncClient
+) -> None:
+    marked: dict[str, Any] = {"drill": True}
+    await notifications.take(declared(drill=True), customers(profile("C1"), profile("C2")))
+    await notifications.take(announced("C1", "C2", **marked), adjusted("C1", **marked))
+    await notifications.pool.execute(
+        "UPDATE letter SET state = 'suppressed', settled_at = now() WHERE customer_id = 'C1'"
+    )
+    await notifications.take(adjusted("C1", which="late", **marked))
+    books = await ask(asked, f"/incidents/{INCIDENT}/books")
+    assert books["letters"] == {
+        "announcement": {"suppressed": 1, "pending": 1},
+        "details": {"suppressed": 1},
+        "correction": {"pending": 1},
+    }
+    assert books["drill"] is True
+    assert (await ask(asked, "/incidents/nobody-knows-it/books"))["drill"] is False
+
+
+async def test_a_request_for_an_announcement_that_was_set_aside_is_named_by_its_customer(
+    notifications: Notifications, asked: httpx.AsyncClient
+) -> None:
+    await notifications.take(announced("C7", remedies=[{"kind": "towel"}]))
+    assert (await ask(asked, f"/incidents/{INCIDENT}/books"))["quarantined"] == ["C7"]
+
+
+async def test_a_letter_is_shown_as_it_is_after_what_was_taken_back(
+    notifications: Notifications, asked: httpx.AsyncClient
+) -> None:
+    await notifications.take(declared(), customers(profile("C1")), announced("C1"), adjusted("C1"))
+    await notifications.leave(kind="announcement")
+    wanted: dict[str, Any] = {"letters": ["announcement", "details"]}
+    await notifications.take(reversed_("C1", reversals=[reversal()], **wanted))
+    listed = await ask(asked, "/customers/C1/letters", OPERATOR)
+    texts = {
+        letter["kind"]: (await ask(asked, f"/letters/{letter['letter_id']}", OPERATOR))["text"] for letter in listed
+    }
+    assert {kind: "K-1" in text for kind, text in texts.items()} == {
+        "announcement": True,
+        "details": False,
+        "correction": True,
+    }
+    await notifications.pool.execute("DELETE FROM policy")
+    answer = await asked.get(f"/letters/{letter_id(INCIDENT, 'C1', 'details')}", headers=OPERATOR)
+    assert answer.status_code == 409
+    assert "policy" in answer.json()["detail"]

@@ -23,10 +23,12 @@ from tests.integration.notifications.builders import (
     Notifications,
     adjusted,
     adjustment_records,
+    announcement_records,
     customers,
     declaration_records,
     declared,
     email_of,
+    policy_records,
     profile,
     profile_records,
 )
@@ -43,7 +45,7 @@ Publish = Callable[[str, list[Record]], Awaitable[None]]
 @pytest.fixture
 async def standing(notifications: Notifications, foundation: Stack) -> Notifications:
     """What earlier tests left on the real topics counts as read."""
-    read = (topics.INCIDENTS, topics.CUSTOMERS, topics.ADJUSTMENTS)
+    read = (topics.INCIDENTS, topics.CUSTOMERS, topics.ADJUSTMENTS, topics.POLICIES, topics.ANNOUNCEMENTS)
     await stand_at_the_ends(notifications.pool, foundation.kafka, *read)
     return notifications
 
@@ -221,3 +223,31 @@ async def is_noted(notifications: Notifications) -> bool:
 
 async def settled_as(notifications: Notifications, **wanted: int) -> bool:
     return await notifications.states() == wanted
+
+
+async def test_the_service_reads_every_topic_of_its_and_counts_from_zero(
+    standing: Notifications, foundation: Stack, publish: Publish, empty_folder: Path
+) -> None:
+    """Its wiring: policies and announcements come in, a retraction is seen to, samples are written."""
+    await standing.pool.execute("DELETE FROM policy")
+    async with relaying(Relay()) as relay, serving(foundation, f"127.0.0.1:{relay.port}", empty_folder) as service:
+        counted = await service.get("/metrics")
+        for kind in ("announcement", "details", "correction"):
+            assert f'amends_letters_settled_total{{drill="false",kind="{kind}",status="sent"}} 0.0' in counted
+            assert f'amends_letters_cancelled_total{{kind="{kind}"}} 0.0' in counted
+        await publish(topics.CUSTOMERS, profile_records(profile("C1")))
+        await publish(topics.INCIDENTS, declaration_records())
+        await publish(topics.ANNOUNCEMENTS, announcement_records("C1"))
+        await until(lambda: standing.all_are_there(1))
+        await asyncio.sleep(0.5)
+        assert await standing.states() == {"pending": 1}, "it waits for the policy"
+        await publish(topics.POLICIES, policy_records())
+        await until(lambda: settled(standing, 1, "sent"))
+        await publish(topics.INCIDENTS, declaration_records("retracted", revision=2, reason="no"))
+        await publish(topics.ADJUSTMENTS, adjustment_records("C1"))
+        await until(lambda: settled(standing, 1, "suppressed"))
+        assert 'amends_letters_settled_total{drill="false",kind="announcement",status="sent"} 1.0' in (
+            await service.get("/metrics")
+        )
+        assert "this needs the operator's token" in await service.post("/samples", {})
+        assert await service.end() == 0

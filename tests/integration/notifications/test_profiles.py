@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from schemas import topics
 from services.notifications.handlers import address_waiting
 from tests.integration.notifications.builders import (
     INCIDENT,
+    METRICS,
     Notifications,
     adjusted,
+    amended,
     customers,
     declared,
     email_of,
     erased,
     profile,
+    resolved,
     text_of,
 )
 from tests.integration.scripted_relay import Relay, relaying
-from tests.integration.wire import arrived, events, until
+from tests.integration.wire import until
 
 
 async def profiles(notifications: Notifications) -> list[tuple[Any, ...]]:
@@ -66,7 +69,7 @@ async def test_a_letter_whose_profile_came_at_the_same_moment_does_not_wait_for_
         await notifications.pool.execute(
             "INSERT INTO recipient (customer_id, email) VALUES ($1, $2)", customer_id, email
         )
-    await notifications.workbench.run(address_waiting)
+    await notifications.workbench.run(partial(address_waiting, metrics=METRICS))
     assert [state for *_, state in await notifications.letters()] == ["pending", "no_address", "waiting"]
     assert await notifications.told() == [("C2", "details", "no_address")]
 
@@ -145,7 +148,8 @@ async def test_the_first_telling_of_a_revision_stays(notifications: Notification
 async def test_the_higher_revision_stays_whatever_the_order(
     notifications: Notifications, order: tuple[int, int]
 ) -> None:
-    await notifications.take(*[declared(revision=number, title=f"Revision {number}") for number in order])
+    told = {1: declared(title="Revision 1"), 2: amended(2, title="Revision 2")}
+    await notifications.take(*[told[number] for number in order])
     assert await titles(notifications) == [(INCIDENT, 2, "Revision 2")]
 
 
@@ -170,14 +174,10 @@ async def test_letters_after_the_end_is_known_tell_it(notifications: Notificatio
     """The sender keeps what it has made of an incident, and must see that it has changed."""
     still = {"starts_at": "2011-04-29T04:30:00+02:00", "ends_at": None}
     await notifications.take(declared(impact=still), customers(profile("C1", locale="en"), profile("C2", locale="en")))
-    over = {"incident_id": INCIDENT, "revision": 2, "ends_at": "2011-04-29T17:45:00+02:00"}
-    resolved = events(
-        "incident.resolved.v1", (INCIDENT, "over", over | {"declared_by": "noc", "declared_at": over["ends_at"]})
-    )
     async with relaying(Relay()) as relay, notifications.sending(relay.port, empty_folder):
         await notifications.take(adjusted("C1"))
         await until(lambda: notifications.all_are("sent"))
-        await notifications.take(arrived(topics.INCIDENTS, resolved), adjusted("C2"))
+        await notifications.take(resolved(2), adjusted("C2"))
         await until(lambda: notifications.all_are("sent"))
     before, after = (text_of(letter) for _, letter in relay.accepted)
     assert ("17:45" in before, "17:45" in after) == (False, True)

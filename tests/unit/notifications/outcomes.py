@@ -11,6 +11,7 @@ from schemas.events import LetterKind
 from services.notifications.addresses import usable
 from services.notifications.domain import Address, Incident, Letterhead, Recipient, letter_id
 from services.notifications.letters import Writer
+from services.notifications.news import Content
 
 ROME = timezone(timedelta(hours=2))
 INCIDENT = Incident(
@@ -99,13 +100,52 @@ def refused(reason: str = "expired", contract: str = "K-9", kind: str = "extensi
     }
 
 
+def remedy(kind: str = "extension", entry: str = "e1", **more: Any) -> Outcome:
+    """What is owed, as an announcement has it."""
+    by_kind: dict[str, Outcome] = {
+        "extension": {"contract_id": "K-1", "product": "dedicated-server", "days": 15},
+        "addon": {"contract_id": "K-2", "product": "business-mail", "ends_on": "2012-05-13"},
+        "voucher": {
+            "amount": {"amount": "5.00", "currency": "EUR"},
+            "merchant": "Fotoaruba",
+            "shipping_cap": {"amount": "1.90", "currency": "EUR"},
+            "handling_covered": True,
+            "valid_until": "2012-05-13",
+        },
+        "credit": {"amount": {"amount": "3.00", "currency": "EUR"}},
+    }
+    return {"entry_id": entry, "grant_id": f"g-{entry}", "rule": "r", "kind": kind, **by_kind[kind], **more}
+
+
+def reversal(kind: str = "extension", reverses: str = "e1", reason: str | None = None, **more: Any) -> Outcome:
+    """What became of what is no longer owed: taken back, or refused for that reason."""
+    by_kind: dict[str, Outcome] = {
+        "extension": {
+            "contract_id": "K-1",
+            "product": "dedicated-server",
+            "days": 15,
+            "ends_on": {"before": "2011-12-16", "after": "2011-12-01"},
+        },
+        "addon": {"contract_id": "K-2", "product": "business-mail"},
+        "voucher": {
+            "amount": {"amount": "5.00", "currency": "EUR"},
+            "merchant": "Fotoaruba",
+            "code": "7KQM-2XHD-94TB-WR6N-C",
+        },
+        "credit": {"amount": {"amount": "3.00", "currency": "EUR"}},
+    }
+    what = {"outcome": "applied"} if reason is None else {"outcome": "refused", "reason": reason}
+    told = {"entry_id": f"w-{reverses}", "grant_id": f"g-{reverses}", "kind": kind, "reverses": reverses, **what}
+    return {**told, **by_kind[kind], **more}
+
+
 def recipient(name: str | None = "Mario Rossi", locale: str | None = "it", customer: str = "C-1") -> Recipient:
     """Somebody with a good address."""
     return Recipient(customer, name, "mario.rossi@example.it", locale)
 
 
 def written(
-    outcomes: list[Outcome],
+    outcomes: list[Outcome] | Content,
     to: Recipient | None = None,
     *,
     kind: LetterKind = "details",
@@ -117,7 +157,8 @@ def written(
     address = usable(to.email)
     assert address is not None
     letter = letter_id(incident.incident_id, to.customer_id, kind)
-    return Writer(head, incident).write(kind, letter, address, to, outcomes, DATED)
+    said = outcomes if isinstance(outcomes, Content) else Content(outcomes)
+    return Writer(head, incident).write(kind, letter, address, to, said, DATED)
 
 
 def read(octets: bytes) -> EmailMessage:

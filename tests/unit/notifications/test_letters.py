@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.notifications.domain import Address, IncompleteOutcomeError, Letterhead, letter_id
+from services.notifications.domain import Address, Letterhead, letter_id
 from services.notifications.letters import Writer, seven_bit
+from services.notifications.lines import IncompleteOutcomeError
+from services.notifications.news import Content
 from tests.unit.notifications.outcomes import (
     DATED,
     HEAD,
@@ -186,7 +188,7 @@ def test_one_form_serves_any_number_of_contracts() -> None:
     to = recipient()
     for many in (2, 3, 50):
         letter = letter_id("i", str(many), "details")
-        writer.write("details", letter, Address("a@b.it"), to, [extension()] * many, DATED)
+        writer.write("details", letter, Address("a@b.it"), to, Content([extension()] * many), DATED)
     assert writer._form.cache_info().misses == 1
 
 
@@ -215,7 +217,7 @@ def test_the_locale_chooses_language_and_dates(locale: str | None, language: str
 def test_the_fallback_language_is_the_writers_choice() -> None:
     letter = letter_id("i", "c", "details")
     octets = Writer(HEAD, INCIDENT, "it").write(
-        "details", letter, Address("a@b.it"), recipient(locale=None), [voucher()], DATED
+        "details", letter, Address("a@b.it"), recipient(locale=None), Content([voucher()]), DATED
     )
     assert read(octets)["Content-Language"] == "it"
 
@@ -367,5 +369,7 @@ def test_a_seven_bit_letter_reads_the_same() -> None:
 def test_the_date_is_the_instant_that_was_given() -> None:
     letter = letter_id("i", "c", "details")
     instant = datetime(2024, 2, 29, 23, 59, 59, tzinfo=UTC)
-    octets = Writer(HEAD, INCIDENT).write("details", letter, Address("a@b.it"), recipient(), [voucher()], instant)
+    octets = Writer(HEAD, INCIDENT).write(
+        "details", letter, Address("a@b.it"), recipient(), Content([voucher()]), instant
+    )
     assert read(octets)["Date"].datetime == instant
