@@ -74,11 +74,12 @@ class Layout:
 
 @dataclass(slots=True)
 class State:
-    """What is remembered: each component's ports and process, and how many workers each service has."""
+    """What is remembered: each component's ports and process, each service's workers, the folder of the policies."""
 
     ports: dict[str, int] = field(default_factory=dict)
     processes: dict[str, ProcessId] = field(default_factory=dict)
     workers: dict[str, int] = field(default_factory=dict)
+    policies: str | None = None
 
     @classmethod
     def load(cls, layout: Layout) -> State:
@@ -89,7 +90,7 @@ class State:
             processes = {
                 name: ProcessId(int(entry["pid"]), str(entry["started"])) for name, entry in stored["processes"].items()
             }
-            return cls(dict(stored["ports"]), processes, dict(stored["workers"]))
+            return cls(dict(stored["ports"]), processes, dict(stored["workers"]), stored.get("policies"))
         except (KeyError, TypeError, ValueError) as error:
             raise StackError(f"{layout.state_file} cannot be read: {error!r}") from error
 
@@ -102,6 +103,7 @@ class State:
                     name: {"pid": process.pid, "started": process.started} for name, process in self.processes.items()
                 },
                 "workers": self.workers,
+                "policies": self.policies,
             },
         )
 

@@ -47,6 +47,8 @@ def service_environment(layout: Layout, state: State, secrets: Secrets, worker: 
         "AMENDS_OPERATOR_TOKEN": secrets.operator_token,
         "AMENDS_WORKER": worker.partition("-")[2] or "1",
     }
+    if service == "entitlements" and state.policies is not None:
+        settings["AMENDS_POLICIES"] = state.policies
     if service == "billing":
         settings["AMENDS_VOUCHER_SECRET"] = secrets.voucher_secret
     if service == "notifications":

@@ -123,13 +123,15 @@ def up(
     fresh: bool = False,
     services: bool = True,
     workers: Mapping[str, int] | None = None,
+    policies: Path | None = None,
     on_step: Callable[[str], None] = _no_steps,
 ) -> Stack:
     """Start what does not run yet, and wait until all is ready.
 
     `fresh` ends a running stack and forgets everything first. `services=False` leaves the services alone. `workers`
-    says how many processes each service has (1 unless told; remembered). Raises `StackError`; whatever this call
-    started is ended then, and so it is when it is interrupted.
+    says how many processes each service has (1 unless told; remembered), `policies` in which folder the policies are
+    (those shipped unless told; remembered). Raises `StackError`; whatever this call started is ended then, and so it is
+    when it is interrupted.
     """
     layout = Layout.at(root)
     counts = assembly.checked_workers(workers or {})
@@ -141,6 +143,7 @@ def up(
             layout.make()
         state, secrets = State.load(layout), Secrets.load_or_make(layout)
         state.workers = dict.fromkeys(SERVICES, 1) | state.workers | counts
+        state.policies = str(policies.resolve()) if policies else state.policies
         names = assembly.wanted_workers(state) if services else []
         if services:
             assembly.end_surplus(layout, state, names, on_step)

@@ -52,22 +52,30 @@ class Services:
         if answer.status_code == 404:
             raise KeyError(path)
         if answer.is_error:
-            raise CommandError(f"{service} answers {path} with {answer.status_code}: {answer.text[:200]}")
+            raise CommandError(f"{service} answers {path} with {_why(answer)}")
         return answer.json()
 
-    def post(self, service: str, path: str) -> Iterator[Any]:
-        """Ask a service to do something, with the operator's token; its answer's JSON lines, one after the other."""
-        headers = self._operator(service)
+    def post(self, service: str, path: str, body: Any = None) -> Iterator[Any]:
+        """Ask a service to do something, with the operator's token; its answer's JSON lines, one after the other.
+
+        Raises `CommandError` when it refuses, breaks off, or says nothing for two minutes.
+        """
+        headers, url = self._operator(service), self.stack.http[service] + path
         try:
-            with self._client.stream("POST", self.stack.http[service] + path, headers=headers, timeout=None) as answer:
+            with self._client.stream("POST", url, headers=headers, json=body) as answer:
                 if answer.is_error:
                     answer.read()
-                    raise CommandError(f"{service} refuses {path}: {answer.status_code} {answer.text[:200]}")
+                    raise CommandError(f"{service} refuses {path}: {_why(answer)}")
                 for line in answer.iter_lines():
                     if line:
                         yield orjson.loads(line)
         except httpx.TransportError as error:
             raise CommandError(f"{service} broke off ({type(error).__name__}): see `amends status`") from None
+
+    def ask(self, service: str, path: str, body: Any = None) -> Any:
+        """The one answer of a service that is asked to do something; raises as `post` does."""
+        (answer,) = self.post(service, path, body)
+        return answer
 
     def _operator(self, service: str) -> dict[str, str]:
         token = os.environ.get("AMENDS_OPERATOR_TOKEN") or self.stack.environment(service)["AMENDS_OPERATOR_TOKEN"]
@@ -82,3 +90,12 @@ class Services:
             hint = f"the latest are {', '.join(latest[:5])}" if latest else "none was declared yet"
             raise CommandError(f"no incident {incident_id}; {hint}") from None
         return known
+
+
+def _why(answer: httpx.Response) -> str:
+    """What a service says of its refusal."""
+    try:
+        detail = answer.json()["detail"]
+    except (ValueError, KeyError, TypeError):
+        detail = answer.text
+    return f"{answer.status_code} {detail if isinstance(detail, str) else orjson.dumps(detail).decode()}"[:2000]

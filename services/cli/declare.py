@@ -1,118 +1,187 @@
-"""`amends declare FILE`: an incident from a YAML or JSON file, published on Kafka as a pipeline would."""
+"""`amends declare|amend|resolve|retract`: the revisions of an incident, published on Kafka as a pipeline would.
+
+What entitlements would refuse is said before anything is published, as far as it can be known by then.
+"""
 
 from __future__ import annotations
 
-from difflib import get_close_matches
+from collections.abc import Collection, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
-import yaml
-from pydantic import BaseModel, ValidationError
 
-from schemas import topics
-from schemas.events import IncidentDeclared
-from schemas.ids import event_id
+from schemas.events import EVENTS, IncidentAmended, IncidentDeclared, IncidentResolved, IncidentRetracted
+from schemas.statements import ImpossibleRevisionError, IncidentEvent, Statement, in_force
 from services.cli.asking import ROOT, Root, Services, part
+from services.cli.declarations import File, read
 from services.cli.errors import CommandError
-from services.cli.kafka import publish
+from services.cli.orders import ANSWER_SECONDS, Deadline, Name, Order, give, now, say
 from services.cli.output import Format, Output, data, print_json
-from services.runtime.envelope import Encoder
 
-_DECLARED = Encoder("incident.declared.v1", "urn:amends:cli")
-File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, metavar="FILE")]
+At = Annotated[str, typer.Option("--at", help="When the impact ended, with an offset.", metavar="INSTANT")]
+DeclaredAt = Annotated[
+    str | None, typer.Option("--declared-at", help="What counts as now for this revision.", metavar="INSTANT")
+]
+Reason = Annotated[str, typer.Option("--reason", help="Why it is taken back; it stands in the audit trail.")]
+_OPTIONS = {"ends_at": "--at", "declared_by": "--as", "declared_at": "--declared-at", "reason": "--reason"}
 
 
-def declare_command(file: File, root: Root = ROOT, output: Output = Format.TEXT) -> None:
-    """Declare the incident that a YAML or JSON file describes."""
-    incident = read(file)
+def declare_command(
+    file: File, root: Root = ROOT, output: Output = Format.TEXT, deadline: Deadline = ANSWER_SECONDS
+) -> None:
+    """Declare the incident that a YAML or JSON file describes, or state it anew (a revision above 1)."""
+    said = read(file)
     services = Services(root)
-    known = services.get("entitlements", "/policies")
-    if incident.policy not in known:
-        raise CommandError(f"{file.name}: policy: there is no policy {incident.policy}; known are {', '.join(known)}")
-    _refuse_a_contradiction(services, incident)
-    declare(services, incident)
-    if output is Format.JSON:
-        print_json({"incident_id": incident.incident_id, "revision": incident.revision})
-    else:
-        data.print(
-            f"declared {incident.incident_id}, revision {incident.revision}; "
-            f"follow it with: amends watch {incident.incident_id}"
-        )
+    _publish(services, said, history(services, said.incident_id), output, deadline, file)
 
 
-def _refuse_a_contradiction(services: Services, incident: IncidentDeclared) -> None:
-    """Say at once what the service would set aside: a revision is declared with one body, and with no other."""
-    try:
-        known = services.get("entitlements", f"/incidents/{part(incident.incident_id)}")
-    except KeyError:
-        return
-    if known["revision"] == incident.revision and known["body"] != incident.model_dump(mode="json"):
+def amend_command(
+    file: File, root: Root = ROOT, output: Output = Format.TEXT, deadline: Deadline = ANSWER_SECONDS
+) -> None:
+    """State an incident anew, whole, as its next revision: more or fewer sites, another window; or reopen it."""
+    said = read(file)
+    services = Services(root)
+    events = history(services, said.incident_id)
+    if not events:
+        raise CommandError(f"{file.name}: nobody declared incident {said.incident_id} yet: use `amends declare`")
+    following = next_revision(events)
+    if said.revision == 1 or said.revision not in {*events, following}:
         raise CommandError(
-            f"incident {incident.incident_id} revision {incident.revision} was declared before with another body: "
-            f"declare what has changed as revision {incident.revision + 1}"
+            f"{file.name}: revision: {said.revision} is not the next one of {said.incident_id}: write {following}"
         )
+    _publish(services, said, events, output, deadline, file)
 
 
-def declare(services: Services, incident: IncidentDeclared) -> None:
-    """Publish the declaration; returns once the broker has it."""
-    body = incident.model_dump(mode="json")
-    content = orjson.dumps(body, option=orjson.OPT_SORT_KEYS).decode()
-    event = (incident.incident_id, event_id("incident.declared", content), body)
-    publish(services.stack.kafka, topics.INCIDENTS, _DECLARED, [event])
+def resolve_command(
+    incident_id: str,
+    at: At,
+    name: Name,
+    root: Root = ROOT,
+    output: Output = Format.TEXT,
+    declared_at: DeclaredAt = None,
+    deadline: Deadline = ANSWER_SECONDS,
+) -> None:
+    """Say when the impact ended: rules that wait for the end are decided now."""
+    services = Services(root)
+    events = _known(services, incident_id)
+    stands = latest(events)
+    if stands is not None and stands.retracted:
+        raise CommandError(f"{incident_id} was taken back: to reopen it, state it anew with `amends amend FILE`")
+    said = say(
+        IncidentResolved, _OPTIONS, incident_id=incident_id, revision=max(events) + 1, ends_at=at,
+        declared_by=name, declared_at=declared_at or now().isoformat(),
+    )  # fmt: skip
+    _publish(services, said, events, output, deadline)
 
 
-def read(file: Path) -> IncidentDeclared:
-    """The declaration in a file; raises `CommandError` naming the file, the field and what would be right."""
+def retract_command(
+    incident_id: str,
+    reason: Reason,
+    name: Name,
+    root: Root = ROOT,
+    output: Output = Format.TEXT,
+    declared_at: DeclaredAt = None,
+    deadline: Deadline = ANSWER_SECONDS,
+) -> None:
+    """Take an incident back: what is unsent is cancelled, what was granted honoured or reversed, as the policy says."""
+    services = Services(root)
+    events = _known(services, incident_id)
+    last = max(events)
+    if isinstance(events[last], IncidentRetracted):
+        raise CommandError(f"{incident_id} was taken back already, as revision {last}, by {events[last].declared_by}")
+    said = say(
+        IncidentRetracted, _OPTIONS, incident_id=incident_id, revision=last + 1, reason=reason,
+        declared_by=name, declared_at=declared_at or now().isoformat(),
+    )  # fmt: skip
+    _publish(services, said, events, output, deadline)
+
+
+def history(services: Services, incident_id: str) -> dict[int, IncidentEvent]:
+    """What was said of an incident, by revision; nothing of one that nobody declared."""
     try:
-        content = _content(file.read_text("utf-8-sig"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise CommandError(f"{file.name} is neither YAML nor JSON: {error}") from None
-    misspelt = _unknown(content, IncidentDeclared)
-    if misspelt:
-        raise CommandError("\n".join(f"{file.name}: {problem}" for problem in misspelt))
+        known = services.get("entitlements", f"/incidents/{part(incident_id)}")
+    except KeyError:
+        return {}
+    return {told["revision"]: event(told) for told in known["revisions"]}
+
+
+def event(told: Mapping[str, Any]) -> IncidentEvent:
+    """A revision as entitlements tells it, as the event that it was."""
+    said: IncidentEvent = EVENTS[told["type"]].model_validate(told["body"], strict=False)  # type: ignore[assignment]
+    return said
+
+
+def _known(services: Services, incident_id: str) -> dict[int, IncidentEvent]:
+    """What was said of an incident; raises `CommandError` when nobody declared it."""
+    services.incident(incident_id)
+    return history(services, incident_id)
+
+
+def objection(events: Mapping[int, IncidentEvent], said: IncidentEvent) -> str | None:
+    """Why a revision cannot count, from what was said before; None when nothing speaks against it."""
+    before = events.get(said.revision)
+    if before is not None and before.model_dump() != said.model_dump():
+        return (
+            f"incident {said.incident_id} revision {said.revision} was declared before with another body: "
+            f"declare what has changed as revision {max(events) + 1}"
+        )
     try:
-        return IncidentDeclared.model_validate_json(orjson.dumps(content))
-    except ValidationError as error:
-        problems = [
-            f"{file.name}: {'.'.join(str(part) for part in problem['loc']) or 'the file'}: {problem['msg']}"
-            for problem in error.errors(include_url=False)
-        ]
-        raise CommandError("\n".join(problems)) from None
-    except TypeError as error:
-        raise CommandError(f"{file.name}: {error}") from None
+        in_force([*events.values(), said])
+    except ImpossibleRevisionError as error:
+        return str(error)
+    return None
 
 
-def _unknown(content: Any, model: type[BaseModel], path: str = "") -> list[str]:
-    """Fields that an incident does not have. On the wire they are ignored; in a file they are misspelt ones."""
-    if not isinstance(content, dict):
-        return []
-    found = []
-    for name, value in content.items():
-        field = model.model_fields.get(str(name))
-        if field is None:
-            near = get_close_matches(str(name), model.model_fields, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"the fields are {', '.join(model.model_fields)}"
-            found.append(f"{path}{name}: there is no such field; {hint}")
-        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            found += _unknown(value, field.annotation, f"{path}{name}.")
-    return found
+def _publish(
+    services: Services,
+    said: IncidentEvent,
+    events: Mapping[int, IncidentEvent],
+    output: Format,
+    deadline: float,
+    file: Path | None = None,
+) -> None:
+    """Publish a revision unless something speaks against it, wait until it counts, and say what it means."""
+    if isinstance(said, IncidentDeclared) and said.revision > 1:
+        said = IncidentAmended.model_validate(said.model_dump())
+    named = f"{file.name}: " if file else ""
+    if isinstance(said, IncidentDeclared):
+        known = services.get("entitlements", "/policies")
+        if said.policy not in known:
+            raise CommandError(f"{named}policy: there is no policy {said.policy}; known are {', '.join(known)}")
+    problem = objection(events, said)
+    if problem is not None:
+        raise CommandError(f"{named}{problem}")
+    entry = give(services, Order.of(said), deadline)
+    following = next_revision({*events, said.revision})
+    waits_for = following if following <= said.revision else None
+    if output is Format.JSON:
+        print_json(
+            {
+                "incident_id": said.incident_id,
+                "revision": said.revision,
+                "action": entry["action"],
+                "waits_for": waits_for,
+            }
+        )
+    else:
+        data.print(in_words(said, entry["action"], waits_for), markup=False)
 
 
-def _content(text: str) -> Any:
-    """What the text says as JSON, else as YAML (which is nearly all of JSON, and takes no tabs)."""
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return yaml.load(text, Loader=_PlainLoader)
+def next_revision(revisions: Collection[int]) -> int:
+    """The first revision that is not known: of a gap its first, else the one after the last."""
+    return next(number for number in count(1) if number not in revisions)
 
 
-class _PlainLoader(yaml.SafeLoader):
-    """YAML whose dates and times stay text: the event's model reads them, and insists on an offset."""
+def in_words(said: IncidentEvent, action: str, waits_for: int | None) -> str:
+    """What a revision that counts means, and how to see it through."""
+    told = f"{action} {said.incident_id}, revision {said.revision}"
+    if waits_for is not None:
+        return f"{told}; it waits for revision {waits_for}: declare that one too"
+    return f"{told}; follow it with: amends watch {said.incident_id}"
 
 
-_PlainLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
+def latest(events: Mapping[int, IncidentEvent]) -> Statement | None:
+    """What is in force; None when revision 1 has not come."""
+    return next(reversed(in_force(events.values())), None)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -22,12 +22,13 @@ from schemas import topics
 from schemas.events import IncidentDeclared
 from services.cli import imports
 from services.cli.asking import ROOT, Root, Services
-from services.cli.declare import declare
 from services.cli.errors import CommandError
+from services.cli.orders import Order, send
 from services.cli.output import data, people
 from services.cli.progress import bars, counting
 from services.cli.reconcile import reconcile, show
-from services.cli.watch import Standing, follow, standing
+from services.cli.standing import NOTHING, Standing, standing
+from services.cli.watch import follow
 from services.runtime import broker
 
 Customers = Annotated[int, typer.Option("--customers", min=1, max=CUSTOMERS_AT_MOST, help="How many customers.")]
@@ -49,7 +50,7 @@ def demo_command(customers: Customers = 10_000, root: Root = ROOT) -> None:
         declaration = IncidentDeclared.model_validate(incident(), strict=False)
         people.print(f"declaring [bold]{declaration.title}[/] on amends.incidents.v1")
         started = time.monotonic()
-        declare(services, declaration)
+        send(services, Order.of(declaration))
         with bars() as progress:
             end = follow(_supervised(services, declaration.incident_id), progress, _DEADLINE_SECONDS)
         seconds = time.monotonic() - started
@@ -106,9 +107,9 @@ def _wait_until_read(services: Services) -> None:
                 time.sleep(_LOOK_AGAIN_SECONDS)
 
 
-def _supervised(services: Services, incident_id: str) -> Any:
+def _supervised(services: Services, incident_id: str) -> Callable[[], Standing]:
     """A look at how far it is that starts again whatever service has died; the last look stands meanwhile."""
-    last = Standing(False, 0, 0, 0, 0, 0, 0, 0)
+    last = NOTHING
 
     def look() -> Standing:
         nonlocal last

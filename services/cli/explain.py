@@ -1,18 +1,49 @@
-"""`amends explain INCIDENT CUSTOMER`: the whole story of one customer, in words or as JSON, from the stored facts."""
+"""`amends explain INCIDENT CUSTOMER`: the whole story of one customer, in words or as JSON, from the stored facts.
+
+The JSON holds everything that was judged by: `amends explain --check FILE` judges it again, without any service.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import orjson
+import typer
 
 from services.cli.asking import ROOT, Root, Services, part
 from services.cli.errors import CommandError
+from services.cli.jobs import job
 from services.cli.output import Format, Output, data, print_json
+from services.cli.story import lines
+
+Incident = Annotated[str | None, typer.Argument(metavar="INCIDENT")]
+Customer = Annotated[str | None, typer.Argument(metavar="CUSTOMER")]
+Check = Annotated[
+    Path | None,
+    typer.Option(
+        "--check", exists=True, dir_okay=False, help="Judge a story that was kept as JSON again.", metavar="FILE"
+    ),
+]
 
 
-def explain_command(incident_id: str, customer_id: str, root: Root = ROOT, output: Output = Format.TEXT) -> None:
-    """Say why a customer is owed what he is owed, and what became of it."""
-    services = Services(root)
-    story = explain(services, incident_id, customer_id)
+def explain_command(
+    incident_id: Incident = None,
+    customer_id: Customer = None,
+    root: Root = ROOT,
+    output: Output = Format.TEXT,
+    check: Check = None,
+) -> None:
+    """Say why a customer is owed what he is owed, and what became of it; with --check judge a kept story again."""
+    if check is not None:
+        if incident_id is not None:
+            raise typer.BadParameter("either INCIDENT CUSTOMER or --check FILE")
+        _check(check, output)
+        return
+    if incident_id is None or customer_id is None:
+        raise typer.BadParameter("name an INCIDENT and a CUSTOMER, or a kept story with --check FILE")
+    story = explain(Services(root), incident_id, customer_id)
     if output is Format.JSON:
         print_json(story)
     else:
@@ -36,11 +67,14 @@ def explain(services: Services, incident_id: str, customer_id: str) -> dict[str,
     return {
         "incident_id": incident_id,
         "revision": incident["revision"],
-        "title": incident["body"]["title"],
-        "policy": incident["body"]["policy"],
+        "title": incident["title"],
+        "policy": incident["policy"],
+        "drill": incident["drill"],
+        "retracted": incident["retracted"],
         "customer_id": customer_id,
         "entitlement": decided,
         "billing": services.get("billing", path),
+        "account": services.get("billing", f"/customers/{part(customer_id)}/account"),
         "letters": services.get(
             "notifications",
             f"/customers/{part(customer_id)}/letters?incident_id={part(incident_id)}",
@@ -49,63 +83,34 @@ def explain(services: Services, incident_id: str, customer_id: str) -> dict[str,
     }
 
 
-def lines(story: dict[str, Any]) -> list[str]:
-    """The story in words."""
-    decided = story["entitlement"]
-    told = [
-        f"{story['title']} ({story['incident_id']}, revision {story['revision']}, policy {story['policy']})",
-        f"Customer {story['customer_id']}: "
-        + (f"excluded, {decided['exclusion']}" if decided["exclusion"] else "entitled"),
-    ]
-    for run in decided["runs"]:
-        told += ["", f"Decided by {run['policy']}, revision {run['revision']}, run {run['run']}, from these facts:"]
-        told += [f"  {_fact(fact)}" for fact in run["facts"]]
-        told += ["and for these reasons:"]
-        told += [f"  {verdict['sentence']}" for verdict in run["verdicts"]]
-    told += ["", "Ledger:"] + [f"  {_entry(entry)}" for entry in story["billing"]["entries"]]
-    told += [f"  {_voucher(voucher)}" for voucher in story["billing"]["vouchers"]]
-    told += ["", "Letters:"] + [f"  {letter(one)}" for one in story["letters"]]
-    return told
+def _check(file: Path, output: Format) -> None:
+    """Judge a kept story again by its own facts; raises `CommandError` with what comes out differently."""
+    decided = judged_part(file)
+    with TemporaryDirectory() as folder:
+        kept = Path(folder) / "story.json"
+        kept.write_bytes(orjson.dumps(decided))
+        done = job("entitlements", "explain-check", str(kept))
+    flaws = [line for line in [*done.out.splitlines(), *done.said] if line]
+    if output is Format.JSON:
+        print_json({"incident_id": decided["incident_id"], "customer_id": decided["customer_id"], "true": done.well})
+    elif done.well:
+        runs = len(decided["runs"])
+        data.print(f"{file.name} is true to its facts: judged again, {runs} runs say the same", markup=False)
+    if not done.well:
+        raise CommandError("\n".join([f"{file.name} is not true to its facts:", *flaws]))
 
 
-def _fact(fact: dict[str, Any]) -> str:
-    end = f" to {fact['ends_on']}" if fact["ends_on"] else ", no end"
-    cut = f", terminated on {fact['terminated_on']}" if fact["terminated_on"] else ""
-    addons = f", add-ons {', '.join(fact['addons'])}" if fact["addons"] else ""
-    gifts = "".join(
-        f", complimentary {product} from {starts_on} to {ends_on}"
-        for product, starts_on, ends_on in fact["complimentary"]
-    )
-    attributes = "".join(f", {name}: {value}" for name, value in sorted(fact["attributes"].items()))
-    site = f", site {fact['site']}" if fact["site"] else ""
-    return (
-        f"contract {fact['contract_id']}: {fact['product']} ({fact['family']}){site}, "
-        f"from {fact['starts_on']}{end}{cut}{addons}{gifts}{attributes}"
-    )
-
-
-def _entry(entry: dict[str, Any]) -> str:
-    what = f"{entry['rule']}: {entry['kind']}"
-    if entry["contract_id"]:
-        what += f" on contract {entry['contract_id']} ({entry['product']})"
-    if entry["outcome"] == "refused":
-        return f"{what}: refused, {entry['reason']}"
-    if entry["kind"] == "extension":
-        return f"{what}: {entry['ends_on_before']} + {entry['days']} days = {entry['ends_on_after']}"
-    if entry["amount"]:
-        return f"{what}: {entry['amount']} {entry['currency']}"
-    return f"{what}: applied"
-
-
-def _voucher(voucher: dict[str, Any]) -> str:
-    state = f"redeemed at {voucher['redeemed_at']}" if voucher["redeemed_at"] else "not redeemed"
-    cap = f", shipping up to {voucher['shipping_cap']} {voucher['currency']}" if voucher["shipping_cap"] else ""
-    worth = f"{voucher['amount']} {voucher['currency']} at {voucher['merchant']}{cap}"
-    return f"voucher {voucher['voucher_id']}, {worth}, valid until {voucher['valid_until']}: {state}"
-
-
-def letter(one: dict[str, Any]) -> str:
-    """A letter's line."""
-    when = f" at {one['settled_at']}" if one["settled_at"] else ""
-    note = f" ({one['note']})" if one["note"] else ""
-    return f"{one['kind']} {one['letter_id']}: {one['state'].replace('_', ' ')}{when}{note}"
+def judged_part(file: Path) -> dict[str, Any]:
+    """What of a kept story can be judged again; raises `CommandError` for a file that is no story."""
+    try:
+        story = orjson.loads(file.read_bytes())
+    except orjson.JSONDecodeError as error:
+        raise CommandError(
+            f"{file.name} is not JSON ({error}): keep what `amends explain --output json` prints"
+        ) from None
+    decided = story.get("entitlement", story) if isinstance(story, dict) else None
+    if not isinstance(decided, dict) or not {"incident_id", "customer_id", "runs"} <= decided.keys():
+        raise CommandError(
+            f"{file.name} is no story: keep what `amends explain INCIDENT CUSTOMER --output json` prints"
+        )
+    return decided

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from services.cli.asking import ROOT, Root, Services, part
-from services.cli.explain import letter
 from services.cli.output import Format, Output, data, print_json
+from services.cli.story import letter
 
 Text = Annotated[bool, typer.Option("--text", help="Show the letters' text too.")]
 

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Callable
 from types import FrameType
 
 import typer
 
 from deploy.local.errors import StackError
-from services.cli import imports
-from services.cli.declare import declare_command
+from services.cli import imports, policies
+from services.cli.approve import approve_command, pause_command, resume_command
+from services.cli.audit import audit_command
+from services.cli.declare import amend_command, declare_command, resolve_command, retract_command
 from services.cli.demo import demo_command
 from services.cli.errors import CommandError
 from services.cli.explain import explain_command
+from services.cli.incidents import incidents_command
 from services.cli.letters import letters_command
 from services.cli.output import people
+from services.cli.preview import preview_command
 from services.cli.reconcile import reconcile_command
 from services.cli.republish import republish_command
 from services.cli.rerun import rerun_command
@@ -29,17 +34,31 @@ app = typer.Typer(
     help="Turn an incident into remedies: who is owed what, applied once, told once, and books that close.",
 )
 app.add_typer(imports.app, name="import")
-app.command("up")(up_command)
-app.command("down")(down_command)
-app.command("status")(status_command)
-app.command("declare")(declare_command)
-app.command("watch")(watch_command)
-app.command("reconcile")(reconcile_command)
-app.command("explain")(explain_command)
-app.command("letters")(letters_command)
-app.command("rerun")(rerun_command)
-app.command("republish")(republish_command)
-app.command("demo")(demo_command)
+app.add_typer(policies.app, name="policy")
+_COMMANDS: dict[str, Callable[..., None]] = {
+    "up": up_command,
+    "down": down_command,
+    "status": status_command,
+    "preview": preview_command,
+    "declare": declare_command,
+    "amend": amend_command,
+    "resolve": resolve_command,
+    "retract": retract_command,
+    "approve": approve_command,
+    "pause": pause_command,
+    "resume": resume_command,
+    "incidents": incidents_command,
+    "watch": watch_command,
+    "reconcile": reconcile_command,
+    "explain": explain_command,
+    "letters": letters_command,
+    "audit": audit_command,
+    "rerun": rerun_command,
+    "republish": republish_command,
+    "demo": demo_command,
+}
+for _name, _command in _COMMANDS.items():
+    app.command(_name)(_command)
 
 
 def _terminated(number: int, _frame: FrameType | None) -> None:

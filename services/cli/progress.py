@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from services.cli.asking import Services
+from services.cli.errors import CommandError
 from services.cli.output import people
 
 
@@ -33,3 +36,18 @@ def bars() -> Progress:
         console=people,
         refresh_per_second=4,
     )
+
+
+def through(services: Services, path: str, asked: Any, result: str, what: str) -> dict[str, Any]:
+    """Ask entitlements to go through the customers, show how far it is, and return its result.
+
+    Raises `CommandError` when it refuses, or breaks off before the result.
+    """
+    with bars() as progress:
+        task = progress.add_task(what, total=None, note="")
+        for told in services.post("entitlements", path, asked):
+            if result in told:
+                found: dict[str, Any] = told[result]
+                return found
+            progress.update(task, completed=told["done"], total=told["of"])
+    raise CommandError(f"entitlements broke off before it had gone through all customers: ask again ({path})")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
-from services.cli import books
+from services.cli import books, census
 from services.cli.asking import ROOT, Root, Services, part
-from services.cli.books import Differences
+from services.cli.census import Differences
 from services.cli.errors import CommandError
+from services.cli.orders import now
 from services.cli.output import Format, Output, data, people, print_json
+from services.cli.words import marked, reasons
 
 
 def reconcile_command(incident_id: str, root: Root = ROOT, output: Output = Format.TEXT) -> None:
@@ -37,6 +40,7 @@ def reconcile(services: Services, incident_id: str) -> dict[str, Any]:
         services.get("notifications", path),
         _compare(services, incident_id, "entitlements", "billing", items=True),
         _compare(services, incident_id, "billing", "notifications", items=False),
+        now(),
     )
 
 
@@ -44,8 +48,8 @@ def _compare(services: Services, incident_id: str, left: str, right: str, *, ite
     """Who is held by one service and not by the other: whole buckets first, then the members of those that differ."""
     path = f"/census/{part(incident_id)}/buckets"
     found = Differences()
-    for bucket in books.differing(services.get(left, path), services.get(right, path), items=items):
-        here = books.differences(
+    for bucket in census.differing(services.get(left, path), services.get(right, path), items=items):
+        here = census.differences(
             services.get(left, f"{path}/{bucket}"), services.get(right, f"{path}/{bucket}"), items=items
         )
         found = Differences(
@@ -56,22 +60,27 @@ def _compare(services: Services, incident_id: str, left: str, right: str, *, ite
 
 def show(result: dict[str, Any]) -> None:
     """The books as a table for people."""
-    table = Table(
-        title=f"{result['incident_id']}, revision {result['revision']}", title_justify="left", show_header=False
-    )
+    title = marked(f"{result['incident_id']}, revision {result['revision']}", result["drill"])
+    table = Table(title=escape(title), title_justify="left", show_header=False)
     table.add_column()
     table.add_column(justify="right")
     table.add_column()
-    customers, remedies = result["customers"], result["remedies"]
+    customers, remedies, reversals = result["customers"], result["remedies"], result["reversals"]
     table.add_row("customers considered", f"{customers['considered']:,}", "= entitled + excluded")
     table.add_row("  entitled", f"{customers['entitled']:,}", "= adjusted + quarantined")
-    table.add_row("  excluded", f"{customers['excluded']:,}", _reasons(result["exclusions"]))
+    table.add_row("  excluded", f"{customers['excluded']:,}", reasons(result["exclusions"]))
     table.add_row("customers adjusted", f"{customers['adjusted']:,}", "= letters")
     table.add_row("customers quarantined", f"{customers['quarantined']:,}", "")
     table.add_section()
     table.add_row("remedies granted", f"{remedies['granted']:,}", "= applied + refused")
     table.add_row("  applied", f"{remedies['applied']:,}", "")
-    table.add_row("  refused", f"{remedies['refused']:,}", _reasons(result["refusals"]))
+    table.add_row("  refused", f"{remedies['refused']:,}", reasons(result["refusals"]))
+    if remedies["substituted"]:
+        table.add_row("  substituted", f"{remedies['substituted']:,}", "in place of what was refused")
+    if reversals["asked"]:
+        table.add_row("remedies withdrawn", f"{reversals['asked']:,}", "= taken back + standing")
+        table.add_row("  taken back", f"{reversals['applied']:,}", "")
+        table.add_row("  standing", f"{reversals['refused']:,}", reasons(reversals["stands"]))
     table.add_row("days granted", f"{result['days_granted']:,}", f"{result['days_applied']:,} applied")
     for currency, amount in result["liability"].items():
         table.add_row("liability", f"{amount} {currency}", "vouchers and credits at face value")
@@ -84,8 +93,4 @@ def show(result: dict[str, Any]) -> None:
     if result["closed"]:
         data.print("[bold green]The books close.[/]")
     for one in result["gaps"]:
-        data.print(f"[bold red]gap:[/] {one}")
-
-
-def _reasons(counts: dict[str, int]) -> str:
-    return ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in sorted(counts.items()))
+        data.print(f"[bold red]gap:[/] {escape(one)}")

@@ -10,7 +10,7 @@ def rerun_command(incident_id: str, root: Root = ROOT, output: Output = Format.T
     """Run an incident's plan again; who has been granted something is granted nothing twice."""
     services = Services(root)
     services.incident(incident_id)
-    (run,) = services.post("entitlements", f"/incidents/{part(incident_id)}/runs")
+    run = services.ask("entitlements", f"/incidents/{part(incident_id)}/runs")
     if output is Format.JSON:
         print_json(run)
     else:

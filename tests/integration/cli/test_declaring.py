@@ -37,7 +37,7 @@ def test_a_file_becomes_an_event_that_is_seen_through(town: Town, tmp_path: Path
     file.write_text(text)
     ran = amends("declare", file, "--output", "json", root=town.root)
     assert ran.exits == 0, ran.said
-    assert ran.json == {"incident_id": incident_id, "revision": 1}
+    assert ran.json == {"incident_id": incident_id, "revision": 1, "action": "declared", "waits_for": None}
     (event,) = declared(town, incident_id)
     assert event.data["declared_at"] == "2011-05-13T10:00:00+02:00"
     assert event.headers["ce_type"] == "incident.declared.v1"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -36,7 +38,11 @@ def test_watch_ends_at_once_when_all_is_done(town: Town, promise: Expected) -> N
     assert ran.exits == 0
     assert ran.json == {
         "incident_id": INCIDENT,
+        "revision": 1,
+        "drill": False,
+        "state": "done",
         "done": True,
+        "waits_for": None,
         "considered": customers["considered"],
         "entitled": customers["entitled"],
         "adjusted": customers["adjusted"],
@@ -87,6 +93,38 @@ def test_explain_tells_why_a_customer_was_excluded(town: Town, promise: Expected
     assert "not granted" in text.out
 
 
+def test_a_kept_story_is_judged_again_without_a_stack(town: Town, promise: Expected, tmp_path: Path) -> None:
+    customer = next(c for c, owed in promise.customers.items() if owed.told)
+    file = tmp_path / "story.json"
+    file.write_text(amends("explain", INCIDENT, customer, "--output", "json", root=town.root).out)
+    ran = amends("explain", "--check", file)
+    assert ran.exits == 0, ran.said
+    assert "story.json is true to its facts" in ran.out
+
+
+def test_a_kept_story_that_was_touched_up_is_found_out(town: Town, promise: Expected, tmp_path: Path) -> None:
+    customer = next(c for c, owed in promise.customers.items() if owed.told)
+    story = amends("explain", INCIDENT, customer, "--output", "json", root=town.root).json
+    (run,) = story["entitlement"]["runs"]
+    extended = next(fact for fact in run["facts"] if fact["contract_id"] in promise.customers[customer].told)
+    extended["ends_on"] = "2011-04-01"  # it would not have been hit
+    file = tmp_path / "story.json"
+    file.write_text(json.dumps(story))
+    ran = amends("explain", "--check", file, "--output", "json")
+    assert (ran.exits, ran.json["true"]) == (1, False)
+    assert "story.json is not true to its facts" in ran.said
+    assert "the facts say" in ran.said
+
+
+def test_the_incidents_are_listed_with_where_they_are(town: Town) -> None:
+    ran = amends("incidents", "--output", "json", root=town.root)
+    assert ran.exits == 0, ran.said
+    (row,) = [row for row in ran.json if row["incident_id"] == INCIDENT]
+    assert (row["state"], row["drill"], row["revision"], row["paused"]) == ("done", False, 1, False)
+    text = amends("incidents", root=town.root).out
+    assert any(INCIDENT in line and "is decided" in line for line in text.splitlines())
+
+
 @pytest.mark.parametrize("customer", ["nobody", "C1?x=1", "C/1", ".."])
 def test_explain_knows_who_was_not_considered(town: Town, customer: str) -> None:
     ran = amends("explain", INCIDENT, customer, root=town.root)
@@ -132,6 +170,7 @@ def test_letters_of_someone_who_got_none(town: Town) -> None:
         ["watch", "no-such"],
         ["reconcile", "no-such"],
         ["rerun", "no-such"],
+        ["audit", "no-such"],
         ["reconcile", "no-such?latest"],
         ["reconcile", "a/b"],
     ],
@@ -152,6 +191,12 @@ def test_an_unknown_incident_is_answered_with_the_latest_ones(town: Town, comman
         ["reconcile", INCIDENT, "--output", "xml"],
         ["no-such-command"],
         ["declare", "/no/such/file.yaml"],
+        ["explain", INCIDENT],
+        ["explain"],
+        ["explain", INCIDENT, "C1", "--check", __file__],
+        ["approve", INCIDENT, "--as", "anna"],
+        ["preview", INCIDENT, "--letters", "many"],
+        ["policy", "diff", "a@1", "b@1"],
         ["import", "contracts", "/no/such/file.csv"],
         ["import", "vouchers", "file.csv"],
         ["watch", INCIDENT, "--deadline", "0"],
@@ -160,7 +205,7 @@ def test_an_unknown_incident_is_answered_with_the_latest_ones(town: Town, comman
     ],
 )
 def test_wrong_usage_ends_with_2(town: Town, command: list[str]) -> None:
-    root = None if command == ["no-such-command"] or "vouchers" in command else town.root
+    root = None if command[0] in ("no-such-command", "policy") or "vouchers" in command else town.root
     ran = amends(*command, root=root)
     assert (ran.exits, ran.out) == (2, "")
     assert ran.said
@@ -174,6 +219,13 @@ def test_wrong_usage_ends_with_2(town: Town, command: list[str]) -> None:
         ["explain", "i", "c"],
         ["letters", "c"],
         ["rerun", "i"],
+        ["pause", "i", "--as", "a"],
+        ["approve", "i", "--as", "a", "--plan", "ab" * 32],
+        ["retract", "i", "--as", "a", "--reason", "x"],
+        ["audit", "i"],
+        ["preview", "i"],
+        ["incidents"],
+        ["policy", "list"],
         ["republish"],
         ["import", "customers", "FILE"],
         ["import", "contracts", "FILE"],
@@ -199,7 +251,7 @@ def test_help_names_every_command() -> None:
     assert ran.exits == 0
     for command in (
         "up", "down", "status", "import", "declare", "watch", "reconcile", "explain", "letters", "rerun", "republish",
-        "demo",
+        "demo", "preview", "amend", "resolve", "retract", "approve", "pause", "resume", "incidents", "audit", "policy",
     ):  # fmt: skip
         assert f" {command} " in ran.out
     assert "--install-completion" in ran.out

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import copy
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from services.cli import books
-from services.cli.books import Differences, Gap, close, differences, differing, gap
+from services.cli.books import close
+from services.cli.census import Differences
 
-INCIDENT: dict[str, Any] = {"incident_id": "i1", "revision": 1, "state": "done", "customers": 5}
+INCIDENT: dict[str, Any] = {
+    "incident_id": "i1", "revision": 1, "state": "done", "customers": 5, "drill": False, "letters": ["details"],
+    "paused": False, "waits_for": None, "gate": None, "plan": None,
+}  # fmt: skip
 ENTITLEMENTS: dict[str, Any] = {
     "considered": 5, "entitled": 3, "excluded": 2, "exclusions": {"ended_before": 2}, "remedies": 7, "days": 30,
-    "open_chunks": 0,
+    "open_chunks": 0, "withdrawals": 0,
 }  # fmt: skip
 BILLING: dict[str, Any] = {
     "customers": 3, "applied": 6, "refused": 1, "days": 15, "refusals": {"expired": 1}, "liability": {"EUR": "15.00"},
-    "unsound": [], "quarantined": [],
+    "unsound": [], "quarantined": [], "substituted": 0, "reversals": {"applied": 0, "refused": {}},
 }  # fmt: skip
 NOTIFICATIONS: dict[str, Any] = {
     "customers": 3, "letters": {"details": {"sent": 2, "no_address": 1}}, "without_profile": [], "quarantined": [],
 }  # fmt: skip
 NONE = Differences()
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def closed(
@@ -35,15 +41,18 @@ def closed(
     incident, entitlements, billing, notifications = (
         copy.deepcopy(answer) | changed.get(name, {}) for name, answer in answers.items()
     )
-    return close(incident, entitlements, billing, notifications, granted_applied, adjusted_told)
+    return close(incident, entitlements, billing, notifications, granted_applied, adjusted_told, NOW)
 
 
 def test_books_that_add_up_close() -> None:
     assert closed() == {
         "incident_id": "i1",
         "revision": 1,
+        "drill": False,
+        "state": "done",
         "customers": {"considered": 5, "entitled": 3, "excluded": 2, "adjusted": 3, "quarantined": 0},
-        "remedies": {"granted": 7, "applied": 6, "refused": 1},
+        "remedies": {"granted": 7, "applied": 6, "refused": 1, "substituted": 0},
+        "reversals": {"asked": 0, "applied": 0, "refused": 0, "stands": {}},
         "letters": {"details": {"sent": 2, "failed": 0, "in_doubt": 0, "suppressed": 0, "no_address": 1, "pending": 0}},
         "liability": {"EUR": "15.00"},
         "days_granted": 30,
@@ -172,50 +181,87 @@ def test_who_lacks_a_profile_is_named() -> None:
     ]
 
 
-def test_a_gap_names_twenty_and_counts_the_rest() -> None:
-    (told,) = gap("customers are missing", [f"C{number:02}" for number in range(23, 0, -1)])
-    assert str(told) == f"23 customers are missing: {', '.join(f'C{n:02}' for n in range(1, 21))} and 3 more"
-    assert str(Gap("nothing to name")) == "nothing to name"
-    assert gap("customers are missing", []) == []
+def test_the_statuses_are_those_that_a_letter_can_end_in_and_pending() -> None:
+    assert books.STATUSES == ("sent", "failed", "in_doubt", "suppressed", "no_address", "pending")
 
 
-# ── Comparing two services ───────────────────────────────────────────────────────────────────────────────────────
+# ── The life of an incident ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def bucket(number: int, members: int = 1, members_hash: str = "a", items: int = 2, items_hash: str = "x") -> Any:
-    return {
-        "bucket": number, "members": members, "members_hash": members_hash, "items": items, "items_hash": items_hash,
-    }  # fmt: skip
+def test_withdrawals_are_taken_back_or_stand_with_a_reason() -> None:
+    told = closed(
+        entitlements={"withdrawals": 5},
+        billing={"reversals": {"applied": 2, "refused": {"honoured": 2, "redeemed": 1}}},
+    )
+    assert told["closed"]
+    assert told["reversals"] == {"asked": 5, "applied": 2, "refused": 3, "stands": {"honoured": 2, "redeemed": 1}}
 
 
 @pytest.mark.parametrize(
-    ("right", "items", "found"),
+    ("asked", "answered", "gaps"),
     [
-        ([bucket(1), bucket(2)], True, []),
-        ([bucket(2), bucket(1)], True, []),
-        ([bucket(1)], True, [2]),
-        ([bucket(1), bucket(2), bucket(3)], True, [3]),
-        ([bucket(1, members=2), bucket(2)], True, [1]),
-        ([bucket(1), bucket(2, members_hash="b")], False, [2]),
-        ([bucket(1), bucket(2, items_hash="y")], True, [2]),
-        ([bucket(1), bucket(2, items=3)], True, [2]),
-        ([bucket(1), bucket(2, items=3, items_hash="y")], False, []),
+        (5, {"applied": 2, "refused": {"honoured": 2}}, ["withdrawals asked for: 5, and it should be 4"]),
+        (0, {"applied": 1, "refused": {}}, ["withdrawals asked for: 0, and it should be 1"]),
     ],
 )
-def test_buckets_differ_in_members_and_where_it_matters_in_items(
-    right: list[Any], items: bool, found: list[int]
+def test_a_withdrawal_without_its_answer_is_a_gap(asked: int, answered: dict[str, Any], gaps: list[str]) -> None:
+    assert closed(entitlements={"withdrawals": asked}, billing={"reversals": answered})["gaps"] == gaps
+
+
+def test_a_substitute_is_beside_what_was_applied_and_refused() -> None:
+    told = closed(billing={"substituted": 1})
+    assert told["closed"]
+    assert told["remedies"] == {"granted": 7, "applied": 6, "refused": 1, "substituted": 1}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "letters", "gaps"),
+    [
+        (["announcement", "details"], {"announcement": {"sent": 3}, "details": {"sent": 3}}, []),
+        (["announcement"], {"announcement": {"sent": 3}}, []),
+        (["announcement"], {"announcement": {"sent": 2}}, ["customers announced to: 3, and it should be 2"]),
+        (["announcement", "details"], {"announcement": {"sent": 3}}, ["customers adjusted: 3, and it should be 0"]),
+        (["announcement"], {}, ["customers announced to: 3, and it should be 0"]),
+        (["details"], {"details": {"sent": 3}, "correction": {"sent": 9}}, []),
+    ],
+)
+def test_each_kind_of_letter_that_the_policy_wants_is_counted(
+    wanted: list[str], letters: dict[str, Any], gaps: list[str]
 ) -> None:
-    assert differing([bucket(1), bucket(2)], right, items=items) == found
+    told = closed(incident={"letters": wanted}, notifications={"letters": letters})
+    assert told["gaps"] == gaps
+    assert told["letters"].keys() == {*wanted, *letters}
 
 
-def test_members_are_missing_unexpected_or_unlike() -> None:
-    left = [{"member": name, "items": 1, "items_hash": name} for name in ("a", "b", "c")]
-    right = [{"member": "b", "items": 1, "items_hash": "b"}, {"member": "c", "items": 2, "items_hash": "c"}]
-    right.append({"member": "d", "items": 1, "items_hash": "d"})
-    found = differences(left, right, items=True)
-    assert found == Differences(frozenset("a"), frozenset("d"), frozenset("c"))
-    assert differences(left, right, items=False).unlike == frozenset()
+def test_a_drill_is_marked() -> None:
+    assert closed(incident={"drill": True})["drill"] is True
 
 
-def test_the_statuses_are_those_that_a_letter_can_end_in_and_pending() -> None:
-    assert books.STATUSES == ("sent", "failed", "in_doubt", "suppressed", "no_address", "pending")
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"state": "held", "waits_for": 2}, "the incident waits for revision 2"),
+        ({"state": "paused", "paused": True}, "the incident is paused: `amends resume i1 --as NAME`"),
+        (
+            {
+                "state": "approval", "gate": "start", "reason": "much", "declared_by": ["anna"],
+                "plan": {"hash": "ab" * 32, "forecast": None, "expires_at": None},
+            },
+            f"the incident waits for approval: much\nplan {'ab' * 32}\namends approve i1 --plan",
+        ),
+    ],
+    ids=["held", "paused", "approval"],
+)  # fmt: skip
+def test_what_waits_for_a_person_says_for_what(changed: dict[str, Any], words: str) -> None:
+    first, second = closed(incident=changed)["gaps"]
+    assert first == f"the plan is not done: {changed['state']}, 0 chunks are open"
+    assert second.startswith(words)
+
+
+def test_letters_that_wait_because_of_a_pause_say_so_though_the_plan_is_done() -> None:
+    told = closed(incident={"paused": True}, notifications={"letters": {"details": {"sent": 2, "pending": 1}}})
+    assert told["gaps"] == [
+        "1 letters are not settled yet",
+        "the incident is paused: `amends resume i1 --as NAME` lets it go on",
+    ]
+    assert closed(incident={"paused": True})["closed"]

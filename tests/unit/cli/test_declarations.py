@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from deploy.local.customer_base import incident
-from services.cli.declare import read
+from services.cli.declarations import read
 from services.cli.errors import CommandError
 
 YAML = """
