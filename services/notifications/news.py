@@ -86,7 +86,7 @@ def is_withdrawn(kind: LetterKind, bodies: Sequence[Body]) -> bool:
     """Whether nothing in these events is owed any more, taken back or not."""
     reversals = _reversals(bodies)
     given = _owed(bodies) if kind == "announcement" else _answered(bodies)
-    withdrawn = all(one["entry_id"] in reversals or one.get("substitutes") in reversals for one in given.values())
+    withdrawn = all(one["entry_id"] in reversals or _in_place_of(one) in reversals for one in given.values())
     return withdrawn and not content(kind, bodies).taken
 
 
@@ -136,8 +136,14 @@ def _is_taken(given: Body, reversals: Mapping[str, Body]) -> bool:
     reversal = reversals.get(given["entry_id"])
     if reversal is not None and (reversal.get("reason") or "applied") in _TAKES:
         return True
-    whole = reversals.get(given.get("substitutes") or "")
+    whole = reversals.get(_in_place_of(given))
     return whole is not None and whole["outcome"] == "applied"
+
+
+def _in_place_of(given: Body) -> str:
+    """The refused entry in whose place an outcome stands; "" for any other, and for a remedy that is only announced."""
+    refused = given.get("substitutes")
+    return refused if isinstance(refused, str) else ""
 
 
 def _answered(bodies: Iterable[Body]) -> dict[str, Body]:

@@ -28,7 +28,17 @@ from tests.e2e.oracle import read_promise
 AMENDS = Path(sys.executable).with_name("amends")
 TOPICS = tuple(
     f"amends.{name}.v1"
-    for name in ("incidents", "customers", "contracts", "entitlements", "adjustments", "letters", "progress")
+    for name in (
+        "incidents",
+        "customers",
+        "contracts",
+        "entitlements",
+        "announcements",
+        "adjustments",
+        "letters",
+        "progress",
+        "policies",
+    )
 )
 DEAD_LETTERS = tuple(f"{topic}.dlq" for topic in TOPICS)
 _SECONDS = 120.0
@@ -37,7 +47,7 @@ _SECONDS = 120.0
 class World:
     """One stack and its customers; `promised` is what the last incident must have come to."""
 
-    def __init__(self, folder: Path, customers: int) -> None:
+    def __init__(self, folder: Path, customers: int, policies: Path | None = None) -> None:
         self.root = folder / ".amends"
         base = generate(folder / "base", customers)
         self.customers_csv, self.contracts_csv = base.customers_csv, base.contracts_csv
@@ -45,7 +55,7 @@ class World:
         self._before: Expected | None = None
         self._positions: outside.Positions = {}
         self._followed: dict[str, list[outside.Record]] = defaultdict(list)
-        self.stack = local.up(self.root)
+        self.stack = local.up(self.root, policies=policies)
         self.amends("import", "contracts", str(self.contracts_csv))
         self.amends("import", "customers", str(self.customers_csv))
 
@@ -89,6 +99,12 @@ class World:
 
     def knows(self, incident_id: str) -> bool:
         return httpx.get(f"{self.stack.http['entitlements']}/incidents/{incident_id}").status_code == 200
+
+    def heard(self, incident_id: str) -> dict[str, Any]:
+        """What was declared last of an incident, word for word."""
+        known = httpx.get(f"{self.stack.http['entitlements']}/incidents/{incident_id}").json()
+        body: dict[str, Any] = known["revisions"][-1]["body"]
+        return body
 
     def tally(self, service: str, incident_id: str) -> dict[str, int]:
         """How far a service has come; nothing while it does not answer."""

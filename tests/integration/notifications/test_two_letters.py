@@ -86,6 +86,18 @@ async def test_an_amendment_is_announced_in_the_letter_that_has_not_left_and_nev
     assert ("€3.00" in texts["C1", "announcement"], "€3.00" in texts["C2", "announcement"]) == (True, False)
 
 
+async def test_an_announcement_that_comes_after_the_details_have_left_is_not_sent(
+    notifications: Notifications,
+) -> None:
+    await notifications.take(customers(profile("C1")), adjusted("C1", **LETTERS))
+    await notifications.leave()
+    await notifications.take(announced("C1"))
+    assert await notifications.letters("kind", "state", "cancelled") == [
+        ("details", "sent", None),
+        ("announcement", "suppressed", "overtaken"),
+    ]
+
+
 async def test_under_a_policy_with_the_announcement_alone_nobody_gets_details(notifications: Notifications) -> None:
     await notifications.take(customers(profile("C1"), profile("C2")))
     await notifications.take(announced("C1"), adjusted("C1", "C2", letters=["announcement"]), announced("C2"))
