@@ -268,6 +268,23 @@ async def test_two_incidents_pay_an_hour_once_whichever_is_run_first(entitlement
         assert dict(paid) == {"C1": "8.0000", "C2": "8.0000"}
 
 
+async def test_an_incident_that_comes_in_the_middle_of_another_s_run_counts_from_then_on(
+    entitlements: Entitlements,
+) -> None:
+    await entitlements.publish(HOURLY)
+    await entitlements.take(told(dedicated("K1", "C1"), dedicated("K2", "C2")))
+    await entitlements.take(declared(said(policy="hourly@1")))
+    await entitlements.cut(chunk_customers=1)
+    worker = entitlements.worker()
+    assert await worker.work()
+    await entitlements.take(declared(said(incident_id="a-beside", policy="hourly@1")))
+    await entitlements.cut()
+    await entitlements.workbench.run(entitlements.worker().decide_chunk)  # it comes first by its name
+    assert await worker.work()
+    assert [entry[0] for entry in await entitlements.entries()] == ["C1"]
+    assert [entry[0] for entry in await entitlements.entries("a-beside")] == ["C2"]
+
+
 async def test_what_one_takes_back_the_other_pays(entitlements: Entitlements) -> None:
     await entitlements.publish(HOURLY.replace("rules:", "when_narrowed: reverse\nrules:"))
     await entitlements.take(told(dedicated("K1", "C1")))

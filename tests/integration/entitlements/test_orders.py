@@ -317,6 +317,18 @@ async def test_a_preview_and_the_run_agree_to_the_cent_and_the_customer(
     assert (again["money"], again["days"], again["rules"]) == ({}, 0, [])
 
 
+async def test_a_preview_of_the_next_revision_shows_the_difference(
+    entitlements: Entitlements, asked: httpx.AsyncClient
+) -> None:
+    await declare(entitlements, 3, "", scope={"contract_ids": ["K0"]})
+    await entitlements.take(amended(2, policy="credit@1", scope={"contract_ids": ["K0", "K1"]}))
+    second = said(policy="credit@1", revision=2)
+    foreseen = (await last_line(asked, "/previews", {"declaration": second}))["preview"]
+    assert (foreseen["revision"], foreseen["money"]) == (2, {"EUR": "4.00"})
+    early = await asked.post("/previews", json={"declaration": second | {"revision": 4}})
+    assert (early.status_code, early.json()["detail"]) == (409, "revision 4 would wait for revision 3")
+
+
 async def test_two_policies_are_compared_customer_by_customer(
     entitlements: Entitlements, asked: httpx.AsyncClient
 ) -> None:

@@ -256,6 +256,12 @@ BAD = [
         "write {at_least: 2 hours} alone; it reaches to the next band",
     ),
     (
+        "{outage: {at_least: 4 hours}, days: 1}",
+        "{outage: {at_least: 4 hours, less_than: 8 hours}, days: 1}",
+        "rules[3].give.extension.bands[0]: outage is not where the band begins: "
+        "write {at_least: 2 hours} alone; it reaches to the next band",
+    ),
+    (
         "outage: {at_least: 1 day}",
         "outage: {at_least: 4 hours}",
         "rules[3].give.extension: bands[1] does not come after the one before it: write them rising",

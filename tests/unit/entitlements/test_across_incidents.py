@@ -104,6 +104,14 @@ def test_each_incident_by_itself_where_the_policy_says_so(rules: str) -> None:
     assert total(each, one, other) == 2 * total(each, one)
 
 
+def test_one_rule_may_be_paid_once_and_another_for_each_incident() -> None:
+    each = "- {rule: more, per: contract, give: {extension: {days: 1}}, across_incidents: each}"
+    books = Books(policy(f"{FLAT}\n{each}"), [contract()])
+    for name, ends in (("I0", (8, 12)), ("I1", (10, 14))):
+        books.decide(name, impact=hours(*ends))
+    assert books.total() == {("days", "K1"): 15, ("more", "K1"): 2}
+
+
 def test_what_another_incident_has_paid_for_already_is_nothing_due() -> None:
     books = Books(policy(FLAT), [contract()])
     books.decide("I0", impact=hours(8, 12))
@@ -115,6 +123,7 @@ def test_incidents_that_a_third_one_connects_are_paid_as_one() -> None:
     between = {"impact": hours(9, 13)}
     assert total(HOURLY, *ends, between) == 6
     assert total(HOURLY, between, *ends) == 6
+    assert total(HOURLY, ends[0], between, ends[1]) == 6
 
 
 def test_what_was_given_before_a_third_one_connected_them_stands() -> None:

@@ -152,6 +152,24 @@ def test_of_several_reasons_the_one_that_came_closest_counts(contracts: list[dic
     assert live(mixed, held, impact=OPEN)[0].exclusion == reason
 
 
+@pytest.mark.parametrize(("zone", "days"), [(None, 1), ("America/New_York", 2), ("Nowhere/Land", 1)])
+def test_calendar_days_are_those_of_the_contracts_zone_else_of_the_policys(zone: str | None, days: int) -> None:
+    """00:30 to 09:00 in Rome on the 29th began on the evening of the 28th in New York."""
+    daily = policy("- {rule: days, per: contract, give: {extension: {days: 1, per: calendar day}}}")
+    held = [contract(attributes={} if zone is None else {"time_zone": zone})]
+    [decision] = live(daily, held, impact=impact("2011-04-29T00:30:00+02:00", "2011-04-29T09:00:00+02:00"))
+    assert [grant.days for grant in decision.grants] == [days]
+
+
+def test_what_is_given_per_customer_counts_by_the_policys_calendar() -> None:
+    """So that a contract that comes late, from elsewhere, does not change how much it is."""
+    credit = '{credit: {amount: {amount: "1.00", currency: EUR}, per: calendar day}}'
+    daily = policy(f"- {{rule: c, per: customer, give: {credit}}}")
+    held = [contract("K1", attributes={"time_zone": "America/New_York"})]
+    [decision] = live(daily, held, impact=impact("2011-04-29T00:30:00+02:00", "2011-04-29T09:00:00+02:00"))
+    assert [grant.amount for grant in decision.grants] == [Decimal("1.00")]
+
+
 # ── reopened and merged: several windows of one incident ─────────────────────────────────────────────────────────
 
 
