@@ -1,7 +1,7 @@
 """What a map says of a value, done to the columns of a file: a block of rows at a time.
 
-Values repeat (dates, products, fees), so each is read once and then looked up. Leaves to `readings` how a
-value is read, to `plan` which columns make what.
+Values repeat (dates, products, fees), so each is read once and then looked up. Leaves to `readings` how a value is
+read, to `makers` what a map wants read.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The language in which a map says how a provider's own CSV export becomes contracts or customers (see mapping.md).
+"""The language in which a map says how a provider's own CSV export becomes contracts or customers (see README.md).
 
 A map is a YAML file; here is what it may say, checked whole, each problem with its path, its value and what to write
-instead. Leaves to `columns` the doing, and to the header of a file whether it has the columns.
+instead. Leaves to `makers` the doing, and to the header of a file whether it has the columns.
 """
 
 from __future__ import annotations

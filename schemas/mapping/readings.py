@@ -147,7 +147,7 @@ def json_text(value: str) -> str:
     return orjson.dumps(value).decode()
 
 
-def json_constant(value: str | int) -> str:
+def json_constant(value: str | float) -> str:
     """A constant of the map as JSON."""
     return orjson.dumps(value).decode()
 

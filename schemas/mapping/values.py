@@ -128,9 +128,9 @@ class _Source(Node):
 
     @model_validator(mode="after")
     def _holds_together(self) -> Any:
-        given = {
-            (field.alias or name) for name, field in type(self).model_fields.items() if name in self.model_fields_set
-        }
+        fields = type(self).model_fields
+        written = {name for name in self.model_fields_set if getattr(self, name) is not None}
+        given = {fields[name].alias or name for name in written}
         sources = [name for name in self.sources if name in given]
         if len(sources) != 1:
             raise ValueError(
@@ -184,7 +184,7 @@ class AttributeValue(_Read):
     sources: ClassVar[tuple[str, ...]] = ("value", "column", "text", "whether")
     only_with: ClassVar[dict[str, tuple[str, ...]]] = {**_Source.only_with, "format": ("as",)}
 
-    value: str | int | bool | None = None
+    value: str | int | float | bool | None = None
     whether: Condition | None = None
     as_: Literal["text", "number", "yes_no", "date", "lower", "upper", "slug"] = Field(default="text", alias="as")
     format: DateFormat | None = None

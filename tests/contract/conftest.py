@@ -9,6 +9,7 @@ import pytest
 
 from schemas.csv_files import read_contracts, read_customers
 from schemas.events import ContractChanged, CustomerChanged
+from tests.contract.mapping_cases import Export
 
 
 @pytest.fixture
@@ -29,3 +30,8 @@ def customers(tmp_path: Path) -> Callable[[str | bytes], list[CustomerChanged]]:
         return list(read_customers(path))
 
     return read
+
+
+@pytest.fixture
+def export(tmp_path: Path) -> Export:
+    return Export(tmp_path)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker  # type: ignore[import-untyped]
 from pydantic import ValidationError
 
-from schemas.events import EVENTS
+from schemas.events import EVENTS, LetterKind, RunState, StandsBecause
 from schemas.examples import FOLDER, Refused, examples, refused
-from schemas.ids import entry_id, grant_id, letter_id
+from schemas.ids import entry_id, grant_id, letter_id, substitute_id, withdrawal_id
 from schemas.json_schemas import json_schema
 
 GOOD = [(kind, name, data) for kind in EVENTS for name, data in examples(kind).items()]
@@ -75,8 +75,12 @@ def test_the_instants_of_the_schemas_are_really_checked() -> None:
     assert validator.is_valid("2011-04-29T04:30:00+02:00")
 
 
+def shown(kind: str) -> list[dict[str, Any]]:
+    return [json.loads(data) for data in examples(kind).values()]
+
+
 def all_of(kind: str, field: str) -> list[dict[str, Any]]:
-    return [entry for data in examples(kind).values() for entry in json.loads(data)[field]]
+    return [entry for event in shown(kind) for entry in event[field]]
 
 
 def test_examples_show_every_kind_reason_status_and_scope() -> None:
@@ -100,6 +104,45 @@ def test_examples_show_every_kind_reason_status_and_scope() -> None:
     assert any(incident["impact"].get("ends_at", "") is None for incident in declared)
 
 
+def test_examples_show_every_way_an_incident_can_go() -> None:
+    kinds = {"extension", "addon", "voucher", "credit"}
+    withdrawals = all_of("entitlement.withdrawn.v1", "withdrawals")
+    assert {(one["kind"], one["honoured"]) for one in withdrawals} >= {(kind, False) for kind in kinds}
+    assert any(one["honoured"] for one in withdrawals)
+    reversals = all_of("adjustment.reversed.v1", "reversals")
+    assert {one["kind"] for one in reversals if one["outcome"] == "applied"} == kinds
+    assert {one["reason"] for one in reversals if one["outcome"] == "refused"} == set(get_args(StandsBecause))
+    assert {run["state"] for run in shown("run.reported.v1")} == set(get_args(RunState))
+    wanted = [tuple(policy["letters"]) for policy in shown("policy.published.v1")]
+    assert set(wanted) == {("announcement", "details"), ("details",), ("announcement",)}
+    written = {
+        kind for policy in shown("policy.published.v1") for text in policy.get("texts", {}).values() for kind in text
+    }
+    assert written <= set(get_args(LetterKind))
+    impacts = [event["impact"] for kind in ("incident.declared.v1", "incident.amended.v1") for event in shown(kind)]
+    assert any(impact.get("also") for impact in impacts)
+
+
+MAY_BE_A_DRILL = [kind for kind, model in EVENTS.items() if "drill" in model.model_fields]
+MAY_WANT_LETTERS = [
+    kind for kind, model in EVENTS.items() if "letters" in model.model_fields and kind != "policy.published.v1"
+]
+
+
+@pytest.mark.parametrize("kind", MAY_BE_A_DRILL)
+def test_a_drill_is_marked_in_every_event_that_it_causes(kind: str) -> None:
+    marked = {(event["incident_id"].startswith("drill-"), event.get("drill", False)) for event in shown(kind)}
+    assert marked == {(True, True), (False, False)}
+
+
+@pytest.mark.parametrize("kind", MAY_WANT_LETTERS)
+def test_letters_stand_in_an_event_only_where_more_is_wanted_than_the_details(kind: str) -> None:
+    letters = [event.get("letters") for event in shown(kind)]
+    assert None in letters
+    assert ["announcement", "details"] in letters
+    assert ["details"] not in letters
+
+
 def test_example_ids_are_derived_as_the_services_derive_them() -> None:
     for data in examples("entitlement.granted.v1").values():
         event = json.loads(data)
@@ -119,6 +162,45 @@ def test_the_entry_of_an_example_outcome_is_its_grants() -> None:
         event = json.loads(data)
         for outcome in event["outcomes"]:
             assert outcome["entry_id"] == entry_id(outcome["grant_id"], event["revision"])
+
+
+def test_a_substitutes_ids_are_those_of_the_remedy_in_whose_place_it_stands() -> None:
+    offered = [
+        (event["revision"], remedy["grant_id"], substitute["remedy"])
+        for kind in ("entitlement.granted.v1", "announcement.requested.v1")
+        for event in shown(kind)
+        for remedy in event["remedies"]
+        for substitute in remedy.get("substitutes", ())
+    ]
+    assert offered
+    for revision, grant, remedy in offered:
+        assert remedy["grant_id"] == substitute_id(grant)
+        assert remedy["entry_id"] == entry_id(remedy["grant_id"], revision)
+    for event in shown("adjustment.applied.v1"):
+        refused_grants = {outcome["entry_id"]: outcome["grant_id"] for outcome in event["outcomes"]}
+        for outcome in event["outcomes"]:
+            if "substitutes" in outcome:
+                assert outcome["grant_id"] == substitute_id(refused_grants[outcome["substitutes"]])
+
+
+def test_what_is_issued_has_the_id_of_its_entry() -> None:
+    issued = [
+        (outcome["entry_id"], outcome[name])
+        for outcome in all_of("adjustment.applied.v1", "outcomes")
+        for name in ("addon_id", "voucher_id", "credit_id")
+        if name in outcome
+    ]
+    assert len(issued) >= 3
+    assert all(entry == name for entry, name in issued)
+
+
+def test_the_id_of_an_example_withdrawal_and_of_its_reversal_is_that_of_the_entry_withdrawn() -> None:
+    for event in shown("entitlement.withdrawn.v1"):
+        for withdrawal in event["withdrawals"]:
+            assert withdrawal["entry_id"] == withdrawal_id(withdrawal["withdraws"], event["revision"])
+    asked = {one["entry_id"]: one["withdraws"] for one in all_of("entitlement.withdrawn.v1", "withdrawals")}
+    for reversal in all_of("adjustment.reversed.v1", "reversals"):
+        assert asked[reversal["entry_id"]] == reversal["reverses"]
 
 
 def test_an_unknown_type_has_no_examples() -> None:

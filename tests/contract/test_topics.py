@@ -11,11 +11,13 @@ from schemas import topics as module
 from schemas.events import EVENTS
 from schemas.topics import (
     ADJUSTMENTS,
+    ANNOUNCEMENTS,
     CONTRACTS,
     CUSTOMERS,
     ENTITLEMENTS,
     INCIDENTS,
     LETTERS,
+    POLICIES,
     PROGRESS,
     Topic,
     dlq,
@@ -33,6 +35,8 @@ KEYS = {
     ADJUSTMENTS: "customer_id",
     LETTERS: "customer_id",
     PROGRESS: "incident_id",
+    POLICIES: "policy",
+    ANNOUNCEMENTS: "customer_id",
 }
 CONSUMERS = {
     INCIDENTS: {"entitlements", "notifications"},
@@ -42,6 +46,8 @@ CONSUMERS = {
     ADJUSTMENTS: {"notifications"},
     LETTERS: set(),
     PROGRESS: {"board"},
+    POLICIES: {"notifications"},
+    ANNOUNCEMENTS: {"notifications"},
 }
 
 
@@ -101,13 +107,13 @@ def test_states_are_compacted_and_the_rest_is_kept_for_its_time() -> None:
         compacted = topic.name in {CUSTOMERS, CONTRACTS}
         assert topic.config["cleanup.policy"] == ("compact" if compacted else "delete")
         assert ("retention.ms" in topic.config) != compacted
-    assert TOPICS[INCIDENTS].config["retention.ms"] == "-1"
+    assert {TOPICS[name].config["retention.ms"] for name in (INCIDENTS, POLICIES)} == {"-1"}
     assert TOPICS[ADJUSTMENTS].config["retention.ms"] == str(90 * 24 * 3600 * 1000)
 
 
 def test_partitions_of_topics_with_the_same_key_line_up() -> None:
     assert {topic.partitions for topic in TOPICS.values() if topic.key == "customer_id"} == {8}
-    assert (TOPICS[INCIDENTS].partitions, TOPICS[PROGRESS].partitions) == (1, 1)
+    assert {TOPICS[name].partitions for name in (INCIDENTS, PROGRESS, POLICIES)} == {1}
 
 
 def test_retention_counts_from_arrival_so_that_an_incident_of_years_ago_is_kept() -> None:
