@@ -38,18 +38,9 @@ def close(
         for kind in sorted({*wanted, *notifications["letters"]})
     }
     reversals = _reversals(entitlements, billing)
-    unfinished = [
-        *_unfinished(incident, entitlements, billing),
-        *_unsettled(letters, notifications["without_profile"]),
-    ]
-    waits = hold(incident, now) if unfinished else None
     gaps = [
-        *unfinished,
-        *([Gap(f"the incident {waits}")] if waits else []),
-        *gap("customers are entitled and quarantined in billing", quarantined),
-        *gap("customers are entitled and not adjusted", granted_applied.missing - quarantined),
-        *gap("customers are adjusted and were not entitled", granted_applied.unexpected),
-        *gap("customers have other remedies in billing than they were granted", granted_applied.unlike),
+        *_under_way(incident, entitlements, billing, letters, notifications["without_profile"], now),
+        *_held_apart(granted_applied, quarantined),
         *_letter_gaps(adjusted_told, frozenset(notifications["quarantined"])),
         *[Gap(f"billing's ledger does not add up: {problem}") for problem in billing["unsound"]],
         *_sums(entitlements, billing, reversals, letters, wanted, len(quarantined)),
@@ -70,7 +61,8 @@ def close(
             "granted": entitlements["remedies"],
             "applied": billing["applied"],
             "refused": billing["refused"],
-            "substituted": billing.get("substituted", 0),
+            # The three above are what other programs rely on; this one is told where there is something to tell.
+            **({"substituted": billing["substituted"]} if billing.get("substituted") else {}),
         },
         "reversals": reversals,
         "letters": letters,
@@ -82,6 +74,25 @@ def close(
         "closed": not gaps,
         "gaps": [str(one) for one in gaps],
     }
+
+
+def _under_way(
+    incident: Told, entitlements: Told, billing: Told, letters: Letters, without_profile: Sequence[str], now: datetime
+) -> list[Gap]:
+    """What is not finished yet, and what it waits for if only a person can let it go on."""
+    found = _unfinished(incident, entitlements, billing) + _unsettled(letters, without_profile)
+    waits = hold(incident, now) if found else None
+    return found + ([Gap(f"the incident {waits}")] if waits else [])
+
+
+def _held_apart(granted_applied: Differences, quarantined: frozenset[str]) -> list[Gap]:
+    """Whom entitlements and billing do not hold alike."""
+    return [
+        *gap("customers are entitled and quarantined in billing", quarantined),
+        *gap("customers are entitled and not adjusted", granted_applied.missing - quarantined),
+        *gap("customers are adjusted and were not entitled", granted_applied.unexpected),
+        *gap("customers have other remedies in billing than they were granted", granted_applied.unlike),
+    ]
 
 
 def _reversals(entitlements: Told, billing: Told) -> dict[str, Any]:

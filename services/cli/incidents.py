@@ -21,7 +21,7 @@ def incidents_command(root: Root = ROOT, output: Output = Format.TEXT) -> None:
         return
     table = Table("incident", "", "policy", "revision", "state", "customers", "title")
     for row in found:
-        state = "paused" if row["paused"] else "held" if row["held"] else row["state"]
+        state = "paused" if row["paused"] else "held" if row["held"] else row["state"] or "held"
         table.add_row(
             escape(row["incident_id"]),
             "[yellow]drill[/]" if row["drill"] else "",

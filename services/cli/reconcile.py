@@ -75,7 +75,7 @@ def show(result: dict[str, Any]) -> None:
     table.add_row("remedies granted", f"{remedies['granted']:,}", "= applied + refused")
     table.add_row("  applied", f"{remedies['applied']:,}", "")
     table.add_row("  refused", f"{remedies['refused']:,}", reasons(result["refusals"]))
-    if remedies["substituted"]:
+    if "substituted" in remedies:
         table.add_row("  substituted", f"{remedies['substituted']:,}", "in place of what was refused")
     if reversals["asked"]:
         table.add_row("remedies withdrawn", f"{reversals['asked']:,}", "= taken back + standing")

@@ -28,11 +28,6 @@ def marked(title: str, drill: bool) -> str:
     return f"{title} ({DRILL})" if drill else title
 
 
-def short(plan: str) -> str:
-    """A plan's hash where only its likeness matters."""
-    return plan[:12]
-
-
 def worth(totals: Mapping[str, Any]) -> str:
     """What remedies come to: `30 days, 5.00 EUR`."""
     told = [f"{totals['days']:,} days"] if totals.get("days") else []

@@ -119,6 +119,7 @@ async def _incident(connection: Connection, catalogue: Catalogue, known: Mapping
         "plan": _plan(known),
         "made_at": known["made_at"],
         "done_at": known["done_at"],
+        "go_on_at": known["go_on_at"],
         "audit": {"entries": known["entries"], "head": known["head"]},
         **_said(declared),
     }

@@ -245,7 +245,7 @@ SELECT count(*) FROM written;
 UPDATE chunk SET done_at = now(), facts = $5 WHERE incident_id = $1 AND revision = $2 AND run = $3 AND chunk = $4;
 
 -- incidents: The incidents, the latest first, with their last plan
-SELECT incident_id, incident.revision, held, paused, drill, first.body ->> 'title' AS title,
+SELECT incident.incident_id, incident.revision, held, paused, drill, first.body ->> 'title' AS title,
        first.body ->> 'policy' AS policy, first.received_at, plan.run, plan.state, plan.customers
 FROM incident JOIN declaration AS first ON first.incident_id = incident.incident_id AND first.revision = (
     SELECT min(revision) FROM declaration WHERE declaration.incident_id = incident.incident_id
@@ -253,11 +253,12 @@ FROM incident JOIN declaration AS first ON first.incident_id = incident.incident
     SELECT run, state, customers FROM plan
     WHERE plan.incident_id = incident.incident_id ORDER BY revision DESC, run DESC LIMIT 1
 ) AS plan ON true
-ORDER BY first.received_at DESC, incident_id LIMIT $1;
+ORDER BY first.received_at DESC, incident.incident_id LIMIT $1;
 
 -- incident: One incident with its last plan
 SELECT incident_id, incident.revision, held, paused, drill, spent, entries, head, plan.revision AS plan_revision, plan.run, plan.state, plan.gate,
-       plan.reason, plan.customers, plan.forecast, plan.hash, plan.expires_at, plan.allowed, plan.made_at, plan.done_at
+       plan.reason, plan.customers, plan.forecast, plan.hash, plan.expires_at, plan.allowed, plan.made_at, plan.done_at,
+       plan.go_on_at
 FROM incident LEFT JOIN plan USING (incident_id)
 WHERE incident_id = $1 ORDER BY plan.revision DESC, plan.run DESC LIMIT 1;
 

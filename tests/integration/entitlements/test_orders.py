@@ -372,3 +372,17 @@ async def test_an_incident_says_what_it_waits_for(entitlements: Entitlements, as
     await entitlements.take(amended(3, policy="credit@1"))
     known = (await asked.get(f"/incidents/{INCIDENT}")).json()
     assert (known["state"], known["revision"], known["declared"], known["waits_for"]) == ("held", 1, 3, 2)
+
+
+async def test_the_latest_incidents_are_listed_with_where_they_are(
+    entitlements: Entitlements, asked: httpx.AsyncClient
+) -> None:
+    await declare(entitlements, 4, BUDGET)
+    await entitlements.take(declared(said(incident_id="a-drill", drill=True)), amended(2, incident_id="early"))
+    listed = {row["incident_id"]: row for row in (await asked.get("/incidents")).json()}
+    shown = {name: (row["revision"], row["state"], row["drill"], row["held"]) for name, row in listed.items()}
+    assert shown == {
+        INCIDENT: (1, "approval", False, False),
+        "a-drill": (1, "declared", True, False),
+        "early": (0, None, False, True),
+    }

@@ -51,7 +51,7 @@ def test_books_that_add_up_close() -> None:
         "drill": False,
         "state": "done",
         "customers": {"considered": 5, "entitled": 3, "excluded": 2, "adjusted": 3, "quarantined": 0},
-        "remedies": {"granted": 7, "applied": 6, "refused": 1, "substituted": 0},
+        "remedies": {"granted": 7, "applied": 6, "refused": 1},
         "reversals": {"asked": 0, "applied": 0, "refused": 0, "stands": {}},
         "letters": {"details": {"sent": 2, "failed": 0, "in_doubt": 0, "suppressed": 0, "no_address": 1, "pending": 0}},
         "liability": {"EUR": "15.00"},
@@ -265,3 +265,11 @@ def test_letters_that_wait_because_of_a_pause_say_so_though_the_plan_is_done() -
         "the incident is paused: `amends resume i1 --as NAME` lets it go on",
     ]
     assert closed(incident={"paused": True})["closed"]
+
+
+def test_a_withdrawal_that_waits_in_billing_is_said() -> None:
+    told = closed(entitlements={"withdrawals": 1}, billing={"held": 1})
+    assert told["gaps"] == [
+        "1 withdrawals wait in billing for what they withdraw",
+        "withdrawals asked for: 1, and it should be 0",
+    ]
