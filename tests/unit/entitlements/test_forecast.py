@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from services.entitlements.decide import decide
 from services.entitlements.domain import Contract, Decision
 from services.entitlements.forecast import Forecast, Given, TakenBack, plan_hash
-from tests.unit.entitlements.builders import as_prior, contract, hosting, policy, prepared
+from tests.unit.entitlements.builders import as_prior, contract, hosting, hours, policy, prepared
 
 RULES = """\
 - rule: days
@@ -62,6 +62,12 @@ def test_a_forecast_counts_customers_contracts_remedies_days_and_money_at_most()
     assert forecast.substitutes == {"EUR": Decimal("24.00")}
     assert forecast.money() == {"EUR": Decimal("37.00"), "USD": Decimal("1.24")}
     assert forecast.days() == 30
+
+
+def test_a_contract_that_gets_several_entries_is_counted_once() -> None:
+    hourly = policy("- {rule: days, per: contract, give: {extension: {days: 1, per: started hour}}}")
+    decision = decide(prepared(hourly, {"impact": hours(8, 13)}, impact=hours(8, 10)), "C1", [contract()])
+    assert Forecast.of([decision]).given == {("days", "extension"): Given(1, 1, 2, 5, {})}
 
 
 def test_withdrawals_count_entries_and_what_is_taken_back() -> None:

@@ -190,6 +190,13 @@ def test_a_contract_that_lived_between_the_windows_was_not_hit() -> None:
     assert live(policy(DAYS), [between], impact=twice)[0].exclusion == "ended_before"
 
 
+def test_what_he_owned_between_the_windows_alone_he_did_not_own_at_any() -> None:
+    twice = impact("2011-04-29T08:00:00Z", "2011-04-29T10:00:00Z", ("2011-07-08T10:00:00Z", "2011-07-08T12:00:00Z"))
+    for until, product in ((date(2011, 7, 7), "business-mail"), (date(2011, 7, 8), "gigamail")):
+        held = [hosting(complimentary=(Complimentary("business-mail", date(2011, 5, 1), until),))]
+        assert given(live(policy(MAIL), held, impact=twice)[0]) == [("mail", "K1", product)]
+
+
 def test_an_incident_that_is_reopened_grants_the_hours_that_are_new() -> None:
     first, second = live(policy(HOURLY), [contract()], {"impact": hours(8, 10, (9, 12))}, impact=hours(8, 10))
     assert quantities([first, second]) == [[("K1", 1, "2")], [("K1", 2, "2")]]

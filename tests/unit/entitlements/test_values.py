@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.ids import NAMESPACE, entry_id, grant_id, uuid5
-from services.entitlements.domain import Period, rounded
+from services.entitlements.domain import rounded
+from services.entitlements.periods import Period
+from services.entitlements.quantities import spoken
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
@@ -82,3 +84,15 @@ def test_a_period_is_calendar_arithmetic_clamped_to_the_end_of_the_month(
 )
 def test_money_is_rounded_half_up_at_the_exponent_of_its_currency(amount: str, currency: str, expected: str) -> None:
     assert str(rounded(Decimal(amount), currency)) == expected
+
+
+@pytest.mark.parametrize(
+    ("length", "told"),
+    [
+        (timedelta(0), "no time"),
+        (timedelta(hours=9), "9 hours"),
+        (timedelta(days=1, minutes=1, seconds=5), "1 day 1 minute 5 seconds"),
+    ],
+)
+def test_a_length_is_told_in_its_units(length: timedelta, told: str) -> None:
+    assert spoken(length) == told

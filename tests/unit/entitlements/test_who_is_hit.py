@@ -10,7 +10,7 @@ import pytest
 from schemas.statements import in_force
 from services.entitlements.decide import decide, prepare
 from services.entitlements.domain import CUSTOMER
-from tests.unit.entitlements.builders import aruba, contract, hosting, impact, incident, is_hit, prepared
+from tests.unit.entitlements.builders import ARUBA, aruba, contract, hosting, impact, incident, is_hit, prepared
 
 DAY = date(2011, 4, 29)
 
@@ -215,6 +215,18 @@ def test_one_contract_that_was_hit_entitles_the_customer() -> None:
 def test_an_instant_far_outside_the_calendar_is_refused_when_the_incident_is_prepared(instant: str) -> None:
     with pytest.raises(ValueError, match="not in the years 1900 to 2999"):
         prepared(declared_at=instant)
+
+
+def test_a_further_window_far_outside_the_calendar_is_refused_too() -> None:
+    with pytest.raises(ValueError, match="not in the years 1900 to 2999"):
+        prepared(impact=impact("2011-04-29T08:00:00Z", None, ("1066-10-14T09:00:00Z", "1066-10-15T09:00:00Z")))
+
+
+def test_a_revision_cannot_be_left_out() -> None:
+    first, second = in_force([incident(policy=ARUBA), incident(policy=ARUBA, revision=2)])
+    for statements in ([], [second], [second, first]):
+        with pytest.raises(ValueError, match="without a gap"):
+            prepare(aruba(), statements)
 
 
 def test_an_incident_is_prepared_with_the_policy_that_it_names() -> None:
