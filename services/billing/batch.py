@@ -85,8 +85,6 @@ class Batch:
             raise ValueError("a withdrawal is judged by the customer's ledger: give it with the facts")
         due = []
         for one in withdrawals(event):
-            if one.entry_id in self._seen:
-                continue
             if self._ledger.given(one.withdraws) is None:
                 self._waiting[one.withdraws].setdefault(one.entry_id, one)
             else:

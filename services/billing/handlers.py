@@ -69,7 +69,7 @@ async def _facts(store: Store, batch: Sequence[Message]) -> Facts:
         for remedy in event.remedies
         if remedy.kind in ("extension", "addon") and remedy.entry_id not in seen
     }
-    waiting = await store.held(lambda: {(event.incident_id, event.customer_id) for event in granted})
+    waiting = await store.held(granted)
     cases: set[Case] = {(one.incident_id, one.customer_id) for one in [*withdrawn, *waiting]}
     if not cases:
         return Facts(seen, await store.lock_contracts(contract_ids))

@@ -81,10 +81,7 @@ INSERT INTO addon (addon_id, entry_id, incident_id, customer_id, contract_id, pr
 SELECT * FROM new_addon ON CONFLICT (addon_id) DO NOTHING;
 
 -- withdraw_addons: End add-ons on the day from which they are no longer owed, once each
-UPDATE addon SET withdrawn_on = taken.day
-FROM unnest($1::uuid[], $2::date[]) AS taken(addon_id, day)
-WHERE addon.addon_id = taken.addon_id AND withdrawn_on IS NULL
-RETURNING 1;
+UPDATE addon SET withdrawn_on = $2 WHERE addon_id = ANY($1::uuid[]) AND withdrawn_on IS NULL RETURNING 1;
 
 -- new_voucher: Where a batch's vouchers land before they are issued
 CREATE TEMPORARY TABLE IF NOT EXISTS new_voucher AS
@@ -99,9 +96,7 @@ INSERT INTO voucher (voucher_id, entry_id, incident_id, customer_id, amount, cur
 SELECT * FROM new_voucher ON CONFLICT (voucher_id) DO NOTHING;
 
 -- void_vouchers: Make vouchers worthless, as long as nobody has redeemed them
-UPDATE voucher SET voided_at = taken.at
-FROM unnest($1::uuid[], $2::timestamptz[]) AS taken(voucher_id, at)
-WHERE voucher.voucher_id = taken.voucher_id AND redeemed_at IS NULL AND voided_at IS NULL
+UPDATE voucher SET voided_at = $2 WHERE voucher_id = ANY($1::uuid[]) AND redeemed_at IS NULL AND voided_at IS NULL
 RETURNING 1;
 
 -- new_credit: Where a batch's credits land before they are booked

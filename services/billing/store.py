@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from schemas.events import EntitlementGranted
 from services.billing.domain import Addon, Contract, Entry, Voucher, Withdrawn
 from services.runtime.database import Connection, columns, queries, stage
 from services.runtime.errors import Conflict, Poison
@@ -33,13 +35,14 @@ class Store:
         rows = await self._connection.fetch(SQL["recorded_entries"], *columns(asked))
         return {row[0] for row in rows}
 
-    async def held(self, cases: Callable[[], Collection[Case]]) -> list[Withdrawn]:
-        """The withdrawals of these cases that wait for what they withdraw; hardly ever does any wait at all."""
-        if not await self._connection.fetchval(SQL["anything_held"]):
+    async def held(self, events: Collection[EntitlementGranted]) -> list[Withdrawn]:
+        """The withdrawals that wait for what these events grant; hardly ever does any wait at all."""
+        if not events or not await self._connection.fetchval(SQL["anything_held"]):
             return []
+        cases = {(event.incident_id, event.customer_id) for event in events}
         return [
             Withdrawn(*row)._replace(letters=row["letters"] and tuple(row["letters"]))
-            for row in await self._connection.fetch(SQL["held"], *columns(sorted(cases())))
+            for row in await self._connection.fetch(SQL["held"], *columns(sorted(cases)))
         ]
 
     async def ledger(self, cases: Collection[Case]) -> list[Entry]:
@@ -102,17 +105,22 @@ class Store:
         )
         await self._issue("new_credit", "book_credits", [_credit(e) for e in effective if e.kind == "credit"])
         taken = [(entry.kind, entry.target) for entry in effective if entry.target is not None]
-        await self._take("withdraw_addons", [(t.entry_id, t.day) for kind, t in taken if kind == "addon"])
-        await self._take("void_vouchers", [(t.entry_id, t.at) for kind, t in taken if kind == "voucher"])
+        await self._take("withdraw_addons", [(t.day, t.entry_id) for kind, t in taken if kind == "addon"])
+        await self._take("void_vouchers", [(t.at, t.entry_id) for kind, t in taken if kind == "voucher"])
 
     async def _issue(self, table: str, query: str, rows: Sequence[tuple[Any, ...]]) -> None:
         if rows:
             await stage(self._connection, table, SQL[table], rows)
             await self._connection.execute(SQL[query])
 
-    async def _take(self, query: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        if rows and len(await self._connection.fetch(SQL[query], *columns(rows))) != len(rows):
-            raise Conflict(f"{query}: somebody else was there before")
+    async def _take(self, query: str, taken: Sequence[tuple[date | datetime, str]]) -> None:
+        """By the moment: a revision has one, and a batch hardly ever more than two."""
+        at_once: dict[date | datetime, list[str]] = defaultdict(list)
+        for moment, entry_id in taken:
+            at_once[moment].append(entry_id)
+        for moment, entry_ids in at_once.items():
+            if len(await self._connection.fetch(SQL[query], entry_ids, moment)) != len(entry_ids):
+                raise Conflict(f"{query}: somebody else was there before")
 
 
 def _entry(entry: Entry) -> tuple[Any, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,14 +16,24 @@ from services.cli.output import Format, Output, data, people, print_json
 
 Fresh = Annotated[bool, typer.Option("--fresh", help="Forget everything first.")]
 Workers = Annotated[str, typer.Option("--workers", metavar="SERVICE=N,…", help="How many processes each service has.")]
+Policies = Annotated[
+    Path | None,
+    typer.Option("--policies", exists=True, file_okay=False, help="Your own policies, in place of those shipped."),
+]
 
 
-def up_command(root: Root = ROOT, fresh: Fresh = False, workers: Workers = "", output: Output = Format.TEXT) -> None:
+def up_command(
+    root: Root = ROOT,
+    fresh: Fresh = False,
+    workers: Workers = "",
+    policies: Policies = None,
+    output: Output = Format.TEXT,
+) -> None:
     """Start what does not run yet, and wait until all is ready."""
     counts = _counts(workers)
     started = time.monotonic()
     with people.status("starting") as status:
-        running = stack.up(root, fresh=fresh, workers=counts, on_step=status.update)
+        running = stack.up(root, fresh=fresh, workers=counts, policies=policies, on_step=status.update)
     if output is Format.JSON:
         print_json({"stack": str(root / "stack.json"), "http": dict(running.http)})
     else:

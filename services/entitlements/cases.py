@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
-from schemas.events import Interval
-from schemas.statements import Statement, merged
+from schemas.statements import Statement
 from services.entitlements.catalogue import Catalogue
 from services.entitlements.decide import decide
 from services.entitlements.domain import Decision, Neighbour, OtherGrant, PriorGrant
 from services.entitlements.facts import Facts, by_customer
+from services.entitlements.outage import lasted
 from services.entitlements.policy import Policy
 from services.entitlements.prepared import Prepared, prepare
 from services.entitlements.register import Register
@@ -23,7 +22,6 @@ from services.entitlements.store import SQL, Range, Run, Store, Whom
 from services.runtime.database import Connection
 
 _KNOWN_RUNS = 16
-_INSTANT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +46,10 @@ class Case:
 
 def make(policy: Policy, statements: Sequence[Statement], kin: Iterable[Statement] = ()) -> Case:
     """Compile a case; `kin` are the other incidents under the same policy. Raises ValueError as `prepare` does."""
-    neighbours = tuple(_neighbour(one) for one in _beside(statements[-1], kin))
-    return Case(tuple(statements), policy, neighbours, prepare(policy, statements, neighbours))
+    around = [_neighbour(one) for one in kin]
+    prepared = prepare(policy, statements, around)
+    near = tuple(one for one in around if one.incident_id in prepared.neighbours)
+    return Case(tuple(statements), policy, near, prepared)
 
 
 def merges(policy: Policy) -> bool:
@@ -57,34 +57,10 @@ def merges(policy: Policy) -> bool:
     return any(rule.across_incidents == "merged" for rule in policy.rules)
 
 
-def lasted(statement: Statement) -> tuple[Interval, ...]:
-    """The hours of an incident: without an end it reaches to its declaration, as its window does."""
-    impact = statement.impact
-    if impact.ends_at is not None:
-        return statement.intervals
-    end = max(statement.declared_at, impact.starts_at + _INSTANT)
-    return merged([*impact.also, Interval(starts_at=impact.starts_at, ends_at=end)])
-
-
 def _neighbour(statement: Statement) -> Neighbour:
     """An incident beside: its hours count for whomever it hit; when it was taken back, for whom it still pays."""
     scope = None if statement.retracted else statement.scope
     return Neighbour(statement.incident_id, lasted(statement), scope)
-
-
-def _beside(statement: Statement, kin: Iterable[Statement]) -> list[Statement]:
-    """The incidents whose hours overlap this one's, or those of one that does, and so on."""
-    hours, found, rest = list(lasted(statement)), [], list(kin)
-    while near := [one for one in rest if _overlap(hours, lasted(one))]:
-        found += near
-        hours += [interval for one in near for interval in lasted(one)]
-        rest = [one for one in rest if one not in near]
-    return sorted(found, key=lambda one: one.incident_id)
-
-
-def _overlap(left: Iterable[Interval], right: Iterable[Interval]) -> bool:
-    right = list(right)
-    return any(a.starts_at < b.ends_at and b.starts_at < a.ends_at for a in left for b in right)
 
 
 class Cases:

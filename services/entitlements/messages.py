@@ -156,7 +156,7 @@ def _substitute(substitute: SubstituteGrant) -> dict[str, Any]:
     return {"reasons": substitute.reasons, "remedy": remedy}
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=16_384)  # a share of the fee makes terms for each fee
 def _terms(terms: Terms) -> Mapping[str, Any]:
     """What all grants of the same terms have in common."""
     told: dict[str, Any] = {"rule": terms.rule, "kind": terms.kind}

@@ -245,8 +245,8 @@ SELECT count(*) FROM written;
 UPDATE chunk SET done_at = now(), facts = $5 WHERE incident_id = $1 AND revision = $2 AND run = $3 AND chunk = $4;
 
 -- incidents: The incidents, the latest first, with their last plan
-SELECT incident.incident_id, incident.revision, held, paused, drill, first.body ->> 'title' AS title,
-       first.body ->> 'policy' AS policy, first.received_at, plan.run, plan.state, plan.customers
+SELECT incident.incident_id, incident.revision, held, paused, drill, coalesce(first.body ->> 'title', '') AS title,
+       coalesce(first.body ->> 'policy', '') AS policy, first.received_at, plan.run, plan.state, plan.customers
 FROM incident JOIN declaration AS first ON first.incident_id = incident.incident_id AND first.revision = (
     SELECT min(revision) FROM declaration WHERE declaration.incident_id = incident.incident_id
 ) LEFT JOIN LATERAL (

@@ -138,13 +138,8 @@ def test_a_declaration_in_structured_mode_is_taken(world: World) -> None:
             [("ce_type", b"incident.declared.v1")],
             "aruba-2012@1",
         ),
-        (
-            json.dumps(another("a-drill", drill=True)).encode(),
-            [("ce_type", b"incident.declared.v1")],
-            "drill",
-        ),
     ],
-    ids=["bytes", "half", "fields", "type", "backwards", "offset", "policy", "drill"],
+    ids=["bytes", "half", "fields", "type", "backwards", "offset", "policy"],
 )
 def test_what_is_no_declaration_is_set_aside_with_its_bytes_and_the_reason(
     world: World, value: bytes, headers: list[tuple[str, bytes]], reason: str

@@ -117,6 +117,8 @@ def _totals(records: Iterable[Record]) -> Mapping[str, Mapping[str, int]]:
     """The last totals of each lane, added up per stage; they never go back."""
     lanes: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
     for record in records:
+        if record.headers["ce_type"] != "progress.reported.v1":
+            continue
         lane = lanes[record.data["stage"], record.data["lane"]]
         for name, total in record.data["totals"].items():
             lane[name] = max(total, lane.get(name, 0))

@@ -10,8 +10,9 @@ ALTER TABLE entry
         WHEN reverses IS NULL THEN coalesce(days > 0, false)
         ELSE coalesce(days < 0, outcome = 'refused') END),
     ADD CONSTRAINT entry_amount_check CHECK (kind NOT IN ('voucher', 'credit') OR CASE
-        WHEN reverses IS NULL THEN coalesce(amount > 0 AND currency IS NOT NULL, false)
-        ELSE coalesce(amount < 0 AND currency IS NOT NULL, outcome = 'refused') END),
+        WHEN reverses IS NULL THEN coalesce(amount > 0, false)
+        ELSE coalesce(amount < 0, outcome = 'refused') END),
+    ADD CONSTRAINT entry_currency_check CHECK ((amount IS NULL) = (currency IS NULL)),
     ADD CONSTRAINT entry_place_check CHECK (reverses IS NULL OR substitutes IS NULL);
 
 CREATE UNIQUE INDEX entry_taken_back ON entry (reverses) WHERE reverses IS NOT NULL AND outcome = 'applied';

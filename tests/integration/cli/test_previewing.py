@@ -24,12 +24,22 @@ def file(tmp_path: Path) -> Path:
     return file
 
 
-def test_a_preview_comes_to_what_the_run_comes_to_and_changes_nothing(town: Town, file: Path) -> None:
+@pytest.fixture(scope="module")
+def ran(town: Town, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An incident that was declared and run just now, over the customers as they are now."""
+    file = tmp_path_factory.mktemp("ran") / "ran.json"
+    file.write_text(json.dumps(incident(incident_id="ran-just-now")))
+    assert amends("declare", file, root=town.root).exits == 0
+    assert amends("watch", "ran-just-now", root=town.root).exits == 0
+    return "ran-just-now"
+
+
+def test_a_preview_comes_to_what_the_run_comes_to_and_changes_nothing(town: Town, file: Path, ran: str) -> None:
     before = outside.ends(town.stack.kafka, "amends.incidents.v1", "amends.entitlements.v1", "amends.adjustments.v1")
-    ran = amends("preview", file, "--output", "json", root=town.root)
-    assert ran.exits == 0, ran.said
-    preview = ran.json
-    books = amends("reconcile", INCIDENT, "--output", "json", root=town.root).json
+    shown = amends("preview", file, "--output", "json", root=town.root)
+    assert shown.exits == 0, shown.said
+    preview = shown.json
+    books = amends("reconcile", ran, "--output", "json", root=town.root).json
     assert preview["customers"] == {n: books["customers"][n] for n in ("considered", "entitled", "excluded")}
     assert preview["exclusions"] == books["exclusions"]
     assert sum(rule["remedies"] for rule in preview["rules"]) == books["remedies"]["granted"]
@@ -61,10 +71,10 @@ def test_each_kind_of_letter_that_the_policy_wants_is_shown(town: Town, tmp_path
     assert all(letter["subject"] and letter["text"] for letter in ran.json["letters"])
 
 
-def test_an_incident_that_was_run_has_nothing_left_to_preview(town: Town) -> None:
-    ran = amends("preview", INCIDENT, "--output", "json", root=town.root)
-    assert ran.exits == 0, ran.said
-    assert (ran.json["incident_id"], ran.json["rules"], ran.json["letters"]) == (INCIDENT, [], [])
+def test_an_incident_that_was_run_has_nothing_left_to_preview(town: Town, ran: str) -> None:
+    shown = amends("preview", ran, "--output", "json", root=town.root)
+    assert shown.exits == 0, shown.said
+    assert (shown.json["incident_id"], shown.json["rules"], shown.json["letters"]) == (ran, [], [])
 
 
 def test_a_preview_under_a_policy_that_nobody_published(town: Town, file: Path, tmp_path: Path) -> None:
@@ -101,11 +111,11 @@ def test_the_published_policies_are_listed_and_shown(town: Town) -> None:
     assert (ran.exits, f"no policy aruba@9; known are {ARUBA}" in ran.said) == (1, True)
 
 
-def test_two_policies_are_compared_on_the_same_customers(town: Town) -> None:
-    ran = amends("policy", "diff", ARUBA, "budget@1", "--incident", INCIDENT, "--output", "json", root=town.root)
-    assert ran.exits == 0, ran.said
-    found = ran.json
-    books = amends("reconcile", INCIDENT, "--output", "json", root=town.root).json
+def test_two_policies_are_compared_on_the_same_customers(town: Town, ran: str) -> None:
+    compared = amends("policy", "diff", ARUBA, "budget@1", "--incident", ran, "--output", "json", root=town.root)
+    assert compared.exits == 0, compared.said
+    found = compared.json
+    books = amends("reconcile", ran, "--output", "json", root=town.root).json
     assert (found["a"], found["b"]) == (ARUBA, "budget@1")
     assert found["gain"] + found["lose"] + found["mixed"] + found["same"] == found["customers"]
     assert (found["days"]["a"], found["money"]["a"]) == (books["days_granted"], books["liability"])
