@@ -23,7 +23,7 @@ from tests.e2e.life import books as books_of
 from tests.e2e.world import World
 from tests.life.telling import same
 
-CUSTOMERS = 3_000
+CUSTOMERS = 50_000
 INCIDENT = "whole-life-2011"
 WATCHED = ("amends.entitlements.v1", "amends.announcements.v1", "amends.adjustments.v1")
 

@@ -1,4 +1,4 @@
-"""Any order and any repetition of what was granted and withdrawn, cut anyhow into batches: the same ledger, by the row."""
+"""Any order and any repetition of what was granted and withdrawn, in any batches: the same ledger, row by row."""
 
 from __future__ import annotations
 

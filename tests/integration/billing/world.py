@@ -13,7 +13,8 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
-from schemas.events import EntitlementGranted, EntitlementWithdrawn
+from schemas import topics
+from schemas.events import AdjustmentReversed, EntitlementGranted, EntitlementWithdrawn
 from schemas.ids import event_id
 from services.billing import messages
 from services.billing.domain import Contract
@@ -39,7 +40,8 @@ _BOOKS = {
     " ends_on, withdrawn_on FROM addon ORDER BY 1",
     "voucher": "SELECT voucher_id::text, entry_id::text, incident_id, customer_id, amount, currency, merchant,"
     " shipping_cap, handling_covered, valid_until, code_hash, redeemed_at, voided_at FROM voucher ORDER BY 1",
-    "credit": "SELECT credit_id::text, incident_id, customer_id, amount, currency, reverses::text FROM credit ORDER BY 1",
+    "credit": "SELECT credit_id::text, incident_id, customer_id, amount, currency, reverses::text FROM credit"
+    " ORDER BY 1",
     "held": "SELECT entry_id::text, withdraws::text FROM held_withdrawal ORDER BY 1",
     "tally": "SELECT subject, name, sum(total) FROM tally GROUP BY 1, 2 ORDER BY 1, 2",
 }
@@ -102,6 +104,21 @@ async def take(workbench: Workbench, batch: Sequence[Message]) -> None:
         await HANDLERS.entitlements(batch, transaction)
 
     await workbench.run(work)
+
+
+async def come(workbench: Workbench, *events: EntitlementGranted | EntitlementWithdrawn) -> None:
+    """One batch of these events."""
+    await take(workbench, read(granted(events)))
+
+
+async def reversals(pool: Pool) -> list[AdjustmentReversed]:
+    """What billing has told of withdrawals."""
+    told = (await written(pool)).get(topics.ADJUSTMENTS, [])
+    return [
+        AdjustmentReversed.model_validate_json(record.value or b"")
+        for record in told
+        if dict(record.headers)["ce_type"] == b"adjustment.reversed.v1"
+    ]
 
 
 async def books_of(pool: Pool) -> Books:

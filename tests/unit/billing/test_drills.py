@@ -80,8 +80,15 @@ def test_a_drill_had_no_effect_that_could_be_taken_back(honoured: bool, reason: 
     assert not [entry for entry in answer.entries if entry.target and entry.target.code]
 
 
-def test_a_withdrawal_that_calls_itself_a_drill_takes_nothing_back() -> None:
-    """An incident never turns into a drill; were it said so all the same, money and contracts stay as they are."""
-    batch = settled(event(extension()), withdrawn(withdrawal(extension()), drill=True), held=[contract()])
+@pytest.mark.parametrize("given_in_a_drill", [True, False])
+def test_between_a_drill_and_an_incident_nothing_is_taken_back(given_in_a_drill: bool) -> None:
+    """An incident never turns into a drill, or the other way; were it said so, money and contracts stay as they are."""
+    other = event(extension(incident="other"), incident="other")
+    batch = settled(
+        other,
+        event(extension(), drill=given_in_a_drill),
+        withdrawn(withdrawal(extension()), drill=not given_in_a_drill),
+        held=[contract()],
+    )
     assert [entry.reason for entry in batch.reversed[0].entries] == ["refused_before"]
-    assert batch.changed["K-1"].ends_on == day("2012-03-16")
+    assert batch.changed["K-1"].ends_on == contract().extended(15 if given_in_a_drill else 30).ends_on
