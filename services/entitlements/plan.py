@@ -128,7 +128,7 @@ class Planner:
         beyond = gates.beyond(limit, spent, more) if policy.budget else {}
         detail = {"plan": hashed, "comes_to": gates.told(gates.added(spent, more)), "days": forecast.days()}
         if beyond:
-            reason = f"the incident would come to {_in_words(beyond)}, and {_in_words(limit)} needs no approval"
+            reason = f"the incident would come to {_in_words(beyond)}; nobody is asked up to {_in_words(limit)}"
             await self._ask(transaction, case, run, hashed, "start", reason, detail)
             return
         await register.allow(run, gates.told(limit) if policy.budget else None)
@@ -152,6 +152,10 @@ class Planner:
         elif isinstance(canary.then, timedelta):
             if plan["due"] is None:
                 await transaction.connection.execute(SQL["go_on_later"], *identity(run), canary.then)
+                reason = f"the first {canary.customers} customers are done: the rest follows after {canary.then}"
+                await register.move(run, "canary", reason=reason)
+                step = Step("waits", {"reason": reason})
+                await tell_run(transaction, run, "canary", step, drill=drill, plan=plan["hash"], reason=reason)
         else:
             hashed = gates.gate_hash(plan["hash"], "rest", gates.read(plan["spent"]))
             reason = f"the first {canary.customers} customers are done: look at them, and approve the rest"

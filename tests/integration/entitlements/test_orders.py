@@ -93,7 +93,7 @@ async def test_above_the_threshold_nothing_is_granted_before_somebody_else_appro
     assert await granted(entitlements) == 0
     assert [e["state"] for e in await entitlements.reports()] == ["forecasting", "approval"]
     row = await plan(entitlements)
-    assert row["reason"] == "the incident would come to 8.00 EUR, and 5.00 EUR needs no approval"
+    assert row["reason"] == "the incident would come to 8.00 EUR; nobody is asked up to 5.00 EUR"
     await entitlements.take(approved(row["hash"]))
     await go_on(entitlements)
     assert await entitlements.state() == (1, 1, "done")
@@ -226,6 +226,7 @@ async def test_the_rest_follows_the_canary_by_itself_after_a_while(entitlements:
     await declare(entitlements, 7, "canary: {customers: 2, then: 30 minutes}", chunk=3)
     assert await entitlements.state() == (1, 1, "canary")
     assert await granted(entitlements) == 2
+    assert (await plan(entitlements))["reason"] == "the first 2 customers are done: the rest follows after 0:30:00"
     await entitlements.pool.execute("UPDATE plan SET go_on_at = now() - interval '1 second'")
     await go_on(entitlements)
     assert await entitlements.state() == (1, 1, "done")
