@@ -68,7 +68,7 @@ def projection(life: Life) -> None:
             "ends_on": one.get("ends_on"),
             "terminated_on": one.get("terminated_on"),
             "gifts": len(one.get("complimentary", ())),
-        }  # fmt: skip
+        }
         for name, one in life.oracle.contracts.items()
     ]
     _equal(rows, expected, "the contracts as entitlements knows them")
@@ -86,11 +86,21 @@ def owed(life: Life) -> None:
     for incident in life.oracle.incidents.values():
         for entry in (one for entries in incident.entries.values() for one in entries):
             row = {
-                "incident_id": incident.incident_id, "customer_id": entry.customer_id, "rule": entry.rule,
-                "target": entry.target, "grant_id": entry.grant_id, "entry_id": entry.entry_id,
-                "choice": entry.choice, "kind": entry.kind, "stamp": entry.stamp, "withdraws": None,
-                "honoured": False, "drill": incident.drill, "quantity": entry.quantity, "currency": entry.currency,
-            }  # fmt: skip
+                "incident_id": incident.incident_id,
+                "customer_id": entry.customer_id,
+                "rule": entry.rule,
+                "target": entry.target,
+                "grant_id": entry.grant_id,
+                "entry_id": entry.entry_id,
+                "choice": entry.choice,
+                "kind": entry.kind,
+                "stamp": entry.stamp,
+                "withdraws": None,
+                "honoured": False,
+                "drill": incident.drill,
+                "quantity": entry.quantity,
+                "currency": entry.currency,
+            }
             expected.append(row)
             if entry.withdrawn_by is not None:
                 again = an_id(entry.entry_id, str(entry.withdrawn_by), "withdrawal")
@@ -101,7 +111,7 @@ def owed(life: Life) -> None:
                         "stamp": entry.withdrawn_by,
                         "withdraws": entry.entry_id,
                         "honoured": entry.honoured,
-                    }  # fmt: skip
+                    }
                 )
     _equal(rows, expected, "what is owed")
 
@@ -127,8 +137,10 @@ def considered(life: Life) -> None:
     for row in rows:
         incident = life.oracle.incidents[row["incident_id"]]
         assert (row["revision"], row["held"], row["paused"]) == (
-            len(incident.in_force), incident.held, incident.paused,
-        )  # fmt: skip
+            len(incident.in_force),
+            incident.held,
+            incident.paused,
+        )
         if incident.policy.get("budget") and not incident.drill:
             spent = {currency: Decimal(amount) for currency, amount in row["spent"].items() if Decimal(amount)}
             assert spent == {currency: amount for currency, amount in incident.spent.items() if amount}
@@ -166,7 +178,7 @@ def ledger(life: Life) -> None:
                 "reverses": line.reverses,
                 "substitutes": line.substitutes,
                 "drill": line.drill,
-            }  # fmt: skip
+            }
         )
     _equal(rows, expected, "the ledger")
 
@@ -186,7 +198,7 @@ def contracts(life: Life) -> None:
             "terminated_on": one.day("terminated_on"),
             "extension_days": one.days,
             "version": one.version,
-        }  # fmt: skip
+        }
         for name, one in life.ledger.accounts.items()
     ]
     _equal(rows, expected, "the contracts")
@@ -209,7 +221,7 @@ def vouchers_and_credits(life: Life) -> None:
             "valid_until": one.valid_until,
             "redeemed": one.redeemed,
             "void": one.void,
-        }  # fmt: skip
+        }
         for one in life.ledger.vouchers.values()
     ]
     _equal(rows, expected, "the vouchers")
@@ -253,7 +265,7 @@ def letters(life: Life, incident: Incident) -> None:
         taken = {line.reverses for line in lines if line.reverses and line.applied}
         given = {line.entry_id for line in lines if line.applied and not line.reverses}
         given -= {e for e in given if e in taken or _line(life, e).substitutes in taken}
-        has, lost = life.mailbox.knows(incident.incident_id, customer)
+        has, _ = life.mailbox.knows(incident.incident_id, customer)
         assert not (has & {e for e in taken if e}), f"{customer} believes to have what was taken back"
         if not incident.now.retracted and "details" in wants:
             withdrawn = {line.reverses for line in lines if line.reverses}

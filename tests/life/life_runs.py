@@ -124,7 +124,8 @@ class Runs:
             assert _key(plan) == self._approving, f"{before} → {state} without a person"
             self._approved(incident, plan, earlier or {}, chunks)
         else:
-            assert not (incident.paused or incident.held), f"{before} → {state} while it stands still"
+            stands_still = incident.paused or incident.held
+            assert not stands_still, f"{before} → {state} while it stands still"
             {
                 "waiting": self._cut, "forecasting": self._offered, "canary": self._after_canary, "running": self._ended
             }.get(before, self._nothing)(incident, plan, chunks)  # fmt: skip
@@ -137,7 +138,9 @@ class Runs:
         considered = self.oracle.considered(incident)
         assert plan["customers"] == len(considered)
         inside = [[c for c in considered if one["first_customer"] <= c <= one["last_customer"]] for one in chunks]
-        assert sorted(sum(inside, [])) == considered, "somebody is missed, or comes twice"
+        assert sorted(customer for chunk in inside for customer in chunk) == considered, (
+            "somebody is missed, or comes twice"
+        )
         first = gates.first_customers(incident, plan["run"])
         canary = [len(customers) for one, customers in zip(chunks, inside, strict=True) if one["canary"]]
         assert sum(canary) == min(first, len(considered))
