@@ -179,8 +179,10 @@ class Play:
 
     def _decided(self, said: int, step: Case) -> None:
         """So many chunks are decided, and what follows for their customers is done; the run stands there."""
-        while not any(plan["state"] in ("running", "canary") for plan in self.life.runs.plans.values()):
-            self.life.plan()
+        self.life.deliver_all()
+        for _ in range(9):
+            if not any(plan["state"] in ("running", "canary") for plan in self.life.runs.plans.values()):
+                self.life.plan()
         for _ in range(said):
             self.life.decide()
         self.life.deliver_all()

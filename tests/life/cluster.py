@@ -6,7 +6,10 @@ server that the services have. Leaves to `world` what is done with the databases
 
 from __future__ import annotations
 
+import os
+import random
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,7 +17,7 @@ from pathlib import Path
 
 from deploy.local.components import Component, Starter
 from deploy.local.layout import DATABASES, Layout, Secrets, State
-from deploy.local.ports import is_free
+from deploy.local.ports import FIRST, LAST, is_free
 from deploy.local.postgres import dsn, make_databases, postgres
 
 _IN_HASTE = """
@@ -25,7 +28,7 @@ shared_buffers = 64MB
 min_wal_size = 80MB
 autovacuum_naptime = 15s
 """
-_PORTS = range(21_000, 31_000, 7)
+_PORTS = range(FIRST, LAST)
 
 
 def _hasty(component: Component, layout: Layout) -> Component:
@@ -37,6 +40,13 @@ def _hasty(component: Component, layout: Layout) -> Component:
     return replace(component, prepare=prepare)
 
 
+def _port() -> int:
+    """A free port; two processes that start at once do not look at the same ones."""
+    ports = list(_PORTS)
+    random.Random(f"{os.getpid()} {time.monotonic_ns()}").shuffle(ports)
+    return next(port for port in ports if is_free(port))
+
+
 @contextmanager
 def running(root: Path | None = None) -> Iterator[dict[str, str]]:
     """A cluster for as long as the block lasts: each service's connection string, its database still empty."""
@@ -44,7 +54,7 @@ def running(root: Path | None = None) -> Iterator[dict[str, str]]:
         layout = Layout.at(root or Path(temporary) / "cluster")
         layout.make()
         state, secrets = State.load(layout), Secrets.load_or_make(layout)
-        port = state.ports["postgres"] = next(port for port in _PORTS if is_free(port))
+        port = state.ports["postgres"] = _port()
         starter = Starter(layout, state, lambda _step: None)
         component = _hasty(postgres(layout, port, secrets), layout)
         try:

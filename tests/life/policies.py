@@ -7,6 +7,7 @@ what is asked of them.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -28,7 +29,12 @@ _REASONS = ("expired", "terminated", "open_ended", "unknown_contract")
 
 def policy_of(tree: Tree) -> Policy:
     """The policy as the service reads it from YAML; raises PolicyError."""
-    return parse_policy_text(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True))
+    return _read(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True))
+
+
+@lru_cache(maxsize=8)
+def _read(text: str) -> Policy:
+    return parse_policy_text(text)
 
 
 # ── policies ─────────────────────────────────────────────────────────────────────────────────────────────────────

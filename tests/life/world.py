@@ -24,6 +24,7 @@ from zlib import crc32
 
 import orjson
 import structlog
+import uvloop
 from prometheus_client import CollectorRegistry
 
 from schemas import topics
@@ -141,7 +142,7 @@ class Ground:
 
     def __init__(self, databases: Mapping[str, str]) -> None:
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-        self.loop = asyncio.new_event_loop()
+        self.loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
         self.pools: dict[str, Pool] = {}
         for name, dsn in databases.items():
             self.pools[name] = self.run(self._prepared(name, dsn))
