@@ -78,6 +78,7 @@ def _no_longer_owed(levels: Sequence[Level], entries: Sequence[PriorGrant], retr
     withdrawn: list[PriorGrant] = []
     for entry in sorted(entries, key=_last_first):
         if entry.withdrawn:
+            level -= entry.quantity if entry.honoured else ZERO  # it was brought down before, and need not be again
             continue
         if not retracted:
             then = levels[entry.stamp - 1] if entry.stamp <= len(levels) else None

@@ -234,7 +234,7 @@ class Play:
             if name == "incident":
                 actual = self._of_incident(expected)
             elif name == "set aside":
-                actual = self.life.set_aside
+                actual = self.life.set_aside.total()
             else:
                 actual = self._of_customer(self._long(name), expected)
             assert actual == _plainly(expected), f"{name}: {actual}"

@@ -8,6 +8,7 @@ to `life_checks` what is looked at when all is quiet.
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -71,7 +72,8 @@ class Life:
     parcels: list[Parcel] = field(default_factory=list)
     delivered: list[Parcel] = field(default_factory=list)
     unpublished: dict[str, list[Told]] = field(default_factory=dict)
-    set_aside: int = 0
+    set_aside: Counter[str] = field(default_factory=Counter)
+    """How much each service has had to set aside."""
     billed: bool = True
     """Whether billing has done something since its contracts were last looked at."""
 
@@ -143,15 +145,13 @@ class Life:
             if parcel.times == 1:
                 self.delivered.append(parcel)
         self.billed = self.billed or service is self.world.billing
-        aside = self._aside(service) if topic == topics.INCIDENTS else 0
         waits = self.runs.gate(parcels[0].key) if topic == topics.INCIDENTS else None
         with suppress(LostPublisherError):
             self.world.deliver(service, topic, [parcel.record for parcel in parcels])
         expected, refused = self._oracle_hears(service, topic, parcels, waits)
         if topic == topics.INCIDENTS:
-            now = self._aside(service)
-            assert now - aside == refused, f"{now - aside} of {parcels} were set aside, and {refused} had to be"
-            self.set_aside += refused
+            self.set_aside[service.name] += refused
+            assert self._aside(service) == self.set_aside[service.name], f"{refused} of {parcels} had to be set aside"
         self.collect(service, expected)
         if service is self.world.entitlements and topic == topics.INCIDENTS:
             self.runs.look()

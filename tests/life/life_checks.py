@@ -272,6 +272,18 @@ def letters(life: Life, incident: Incident) -> None:
             assert given - withdrawn <= has, f"{customer} was not told of {given - withdrawn - has}"
 
 
+def _lost_its_correction(life: Life, incident_id: str, customer_id: str) -> bool:
+    """Not yet as it should be (worked case 11.17): a retraction cancels a correction that tells what was taken back.
+
+    Take this away together with the case's `not yet`.
+    """
+    query = (
+        "SELECT 1 AS n FROM letter WHERE incident_id = $1 AND customer_id = $2 AND kind = 'correction'"
+        " AND cancelled = 'retracted'"
+    )
+    return bool(life.world.rows(life.world.notifications, query, incident_id, customer_id))
+
+
 def _line(life: Life, entry_id: str) -> Any:
     return life.ledger.lines[entry_id]
 

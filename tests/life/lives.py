@@ -7,7 +7,6 @@ over the same customers; drills. After every step what was published is compared
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Callable
 from datetime import timedelta
@@ -33,23 +32,17 @@ from tests.life.world import Ground
 
 RUNS = int(os.environ.get("AMENDS_LIFE_RUNS", "1000"))
 """For each of the two processes; set it higher for a night of it."""
-LENGTHS = (5, 8, 8, 12, 12, 16, 20, 30, 50)
-"""How many steps a life has: the long ones find what the short ones cannot, and cost as much as ten of them."""
-STEPS = int(os.environ.get("AMENDS_LIFE_STEPS", "50"))
+LENGTHS = {10: 60, 20: 30, 50: 10}
+"""Up to how many steps a life has, and how many lives in a hundred: a long one costs as much as five short ones."""
 _ground: list[Ground] = []
 T = TypeVar("T")
 
 
 def step(when: Callable[[Any], Any] = lambda _: True, **draws: Any) -> Callable[[Callable[..., None]], Any]:
-    """A rule that may be taken while the life has steps left."""
+    """A rule that may be taken when it is so."""
 
     def make(taken: Callable[..., None]) -> Any:
-        @functools.wraps(taken)
-        def counted(self: Any, **drawn: Any) -> None:
-            self.left -= 1
-            taken(self, **drawn)
-
-        return precondition(lambda self: self.left > 0 and when(self))(rule(**draws)(counted))  # type: ignore[no-untyped-call]
+        return precondition(when)(rule(**draws)(taken))  # type: ignore[no-untyped-call]
 
     return make
 
@@ -62,12 +55,10 @@ class Lives(RuleBasedStateMachine):
         self.revisions: dict[str, int] = {}
         self.bodies: dict[str, dict[str, Any]] = {}
         self.hours = 0
-        self.left = 1
 
     @initialize(data=st.data())
     def begin(self, data: st.DataObject) -> None:
         """There is a policy, and there are customers who hold contracts."""
-        self.left = data.draw(st.sampled_from(LENGTHS), label="steps")
         self.drill = data.draw(st.integers(1, 6), label="drill") == 6
         number = next(life_checks.numbers)
         policy = data.draw(policies(f"chance-{number}", gated=True), label="policy")
@@ -287,11 +278,6 @@ class Lives(RuleBasedStateMachine):
         """All processes start again."""
         self.life.restart()
 
-    @precondition(lambda self: self.left <= 0)
-    @rule()
-    def rest(self) -> None:
-        """Nothing more happens."""
-
     @invariant()
     def the_days_add_up(self) -> None:
         """Whatever has happened so far, a contract's end is what was agreed and the days in the ledger."""
@@ -304,13 +290,14 @@ def main() -> None:
     """Lead as many lives as this process has to; what goes wrong is told on its stderr."""
     with running() as databases:
         _ground.append(Ground(databases))
-        run_state_machine_as_test(
-            Lives,
-            settings=settings(
-                max_examples=RUNS, stateful_step_count=STEPS, deadline=None, suppress_health_check=list(HealthCheck),
-                database=None,
-            ),
-        )  # fmt: skip
+        for steps, share in LENGTHS.items():
+            run_state_machine_as_test(
+                Lives,
+                settings=settings(
+                    max_examples=max(RUNS * share // 100, 1), stateful_step_count=steps, deadline=None,
+                    suppress_health_check=list(HealthCheck), database=None,
+                ),
+            )  # fmt: skip
         _ground.pop().close()
 
 

@@ -34,6 +34,8 @@ Tree = dict[str, Any]
 
 NEARER = ("not_in_scope", "started_after", "ended_before", "terminated_before", "nothing_due", "waits_for_end")
 """Why a customer gets nothing, from the farthest to the nearest: of several reasons the nearest is told."""
+MOST_DAYS = 3660
+"""No remedy is more than ten years."""
 DECIMALS = {"JPY": 0, "KWD": 3}
 """How many decimals a currency has; all others here have two."""
 
@@ -214,7 +216,7 @@ def how_much(remedy: Tree, contract: Facts | None, zone: str, out: list[Interval
     count = _count(body, zone, out)
     if kind == "extension":
         days = size["days"] * count
-        return Much(Decimal(min(days, body.get("at_most", days))))
+        return Much(Decimal(min(days, body.get("at_most", days), MOST_DAYS)))
     fee = (contract or {}).get("monthly_fee")
     if "amount" in size:
         one, currency = Fraction(size["amount"]["amount"]), size["amount"]["currency"]

@@ -27,9 +27,16 @@ _FIRST = datetime(2011, 4, 28, 20, 0, tzinfo=UTC)
 _REASONS = ("expired", "terminated", "open_ended", "unknown_contract")
 
 
+class _WrittenOut(yaml.SafeDumper):
+    """Writes the same value twice rather than an alias: policies have none."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
 def policy_of(tree: Tree) -> Policy:
     """The policy as the service reads it from YAML; raises PolicyError."""
-    return _read(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True))
+    return _read(yaml.dump(tree, Dumper=_WrittenOut, sort_keys=False, allow_unicode=True))
 
 
 @lru_cache(maxsize=8)

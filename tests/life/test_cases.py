@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from tests.life.casebook import Case, Play, cases
 from tests.life.cluster import running
@@ -22,7 +23,13 @@ def ground() -> Iterator[Ground]:
         ground.close()
 
 
-@pytest.mark.parametrize(("number", "case"), list(enumerate(CASES)), ids=[f"{c['case']} {c['title']}" for c in CASES])
+def _parameter(number: int, case: Case) -> ParameterSet:
+    """A case; one that does not come out as it should `not yet` is known to fail, and must be told when it does."""
+    marks = [pytest.mark.xfail(strict=True, reason=case["not yet"])] if "not yet" in case else []
+    return pytest.param(number, case, id=f"{case['case']} {case['title']}", marks=marks)
+
+
+@pytest.mark.parametrize(("number", "case"), [_parameter(number, case) for number, case in enumerate(CASES)])
 def test_case(ground: Ground, number: int, case: Case) -> None:
     play = Play(ground, case, number)
     try:
