@@ -276,20 +276,22 @@ class Customer:
         return [entry for entry in self.entries if (entry.rule, entry.target) == (rule["rule"], target)]
 
     def _withdraw(self, rule: Tree, target: str, levels: list[Much | None], now: Said, found: Judgement) -> bool:
-        """Withdraw whole entries, the last first, while he stands with more than is owed; whether any is taken back."""
+        """Withdraw whole entries, the last first, while he has more than is owed; whether any is taken back."""
         last = levels[-1]
         if last is None:
             return False
         honour = self.policy.get("when_narrowed", "honour") == "honour"
         mine = self._mine(rule, target)
-        standing = sum((entry.quantity for entry in mine if entry.stands), Decimal(0))
+        has = sum((entry.quantity for entry in mine if entry.counts), Decimal(0))
         for entry in sorted(mine, key=lambda one: -one.stamp):
             owed = levels[entry.stamp - 1]
             narrowed = owed is not None and owed.quantity > last.quantity
-            if entry.stands and (now.retracted or (narrowed and standing > last.quantity)):
+            if entry.stands and (now.retracted or (narrowed and has > last.quantity)):
                 entry.withdrawn_by, entry.honoured = now.revision, honour
-                standing -= entry.quantity
+                has -= entry.quantity
                 found.withdrawn.append(entry)
+            elif not entry.stands and entry.honoured:
+                has -= entry.quantity  # it was withdrawn before, and is his all the same: it need not be again
         return not honour and any(entry.withdrawn_by == now.revision for entry in mine if entry in found.withdrawn)
 
     def _give(
