@@ -7,10 +7,11 @@ it are there, so that any order and any repetition leads to the same statements.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TypeAlias
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeAlias
 
 from schemas.events import (
     Impact,
@@ -51,6 +52,22 @@ class Statement:
         return merged(known)
 
 
+REVISIONS: Mapping[str, type[IncidentEvent]] = MappingProxyType(
+    {
+        "incident.declared.v1": IncidentDeclared,
+        "incident.amended.v1": IncidentAmended,
+        "incident.resolved.v1": IncidentResolved,
+        "incident.retracted.v1": IncidentRetracted,
+    }
+)
+"""The events that carry a revision, by type."""
+
+
+def event(event_type: str, body: Mapping[str, Any]) -> IncidentEvent:
+    """A revision as it is kept or told, as the event that it was."""
+    return REVISIONS[event_type].model_validate(body, strict=False)
+
+
 class ImpossibleRevisionError(ValueError):
     """A revision that cannot follow the ones before it; the message says what would be right."""
 
@@ -61,13 +78,42 @@ def in_force(events: Iterable[IncidentEvent]) -> list[Statement]:
     Of two events of one revision the first counts. Raises ImpossibleRevisionError when the first is no statement, or
     when a later one is of another policy, or turns a drill into an incident.
     """
-    by_revision: dict[int, IncidentEvent] = {}
-    for event in events:
-        by_revision.setdefault(event.revision, event)
-    statements: list[Statement] = []
-    while (following_event := by_revision.get(len(statements) + 1)) is not None:
-        statements.append(following(statements[-1] if statements else None, following_event))
+    statements, impossible = fold(events)
+    if impossible is not None:
+        raise impossible.error
     return statements
+
+
+class Impossible(NamedTuple):
+    """A revision that cannot follow the ones before it, and why."""
+
+    event: IncidentEvent
+    error: ValueError
+
+
+def _nothing_against(_: Sequence[Statement]) -> None:
+    """Every statement that can follow is in force."""
+
+
+def fold(
+    events: Iterable[IncidentEvent], check: Callable[[Sequence[Statement]], object] = _nothing_against
+) -> tuple[list[Statement], Impossible | None]:
+    """As `in_force`, up to the first revision that cannot follow, which is told beside: what it was, and why not.
+
+    `check` is called with the statements up to each new one, and may raise ValueError against it.
+    """
+    by_revision: dict[int, IncidentEvent] = {}
+    for said in events:
+        by_revision.setdefault(said.revision, said)
+    statements: list[Statement] = []
+    while (said_next := by_revision.get(len(statements) + 1)) is not None:
+        try:
+            longer = [*statements, following(statements[-1] if statements else None, said_next)]
+            check(longer)
+        except ValueError as error:
+            return statements, Impossible(said_next, error)
+        statements = longer
+    return statements, None
 
 
 def following(before: Statement | None, event: IncidentEvent) -> Statement:

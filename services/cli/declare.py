@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from itertools import count
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from schemas.events import EVENTS, IncidentAmended, IncidentDeclared, IncidentResolved, IncidentRetracted
-from schemas.statements import ImpossibleRevisionError, IncidentEvent, Statement, in_force
+from schemas.events import IncidentAmended, IncidentDeclared, IncidentResolved, IncidentRetracted
+from schemas.statements import ImpossibleRevisionError, IncidentEvent, Statement, event, in_force
 from services.cli.asking import ROOT, Root, Services, part
 from services.cli.declarations import File, read
 from services.cli.errors import CommandError
@@ -104,13 +104,7 @@ def history(services: Services, incident_id: str) -> dict[int, IncidentEvent]:
         known = services.get("entitlements", f"/incidents/{part(incident_id)}")
     except KeyError:
         return {}
-    return {told["revision"]: event(told) for told in known["revisions"]}
-
-
-def event(told: Mapping[str, Any]) -> IncidentEvent:
-    """A revision as entitlements tells it, as the event that it was."""
-    said: IncidentEvent = EVENTS[told["type"]].model_validate(told["body"], strict=False)  # type: ignore[assignment]
-    return said
+    return {told["revision"]: event(told["type"], told["body"]) for told in known["revisions"]}
 
 
 def _known(services: Services, incident_id: str) -> dict[int, IncidentEvent]:

@@ -17,31 +17,16 @@ import typer
 from pydantic import ValidationError
 
 from schemas import topics
-from schemas.events import (
-    IncidentAmended,
-    IncidentApproved,
-    IncidentDeclared,
-    IncidentPaused,
-    IncidentResolved,
-    IncidentResumed,
-    IncidentRetracted,
-)
+from schemas.events import EVENTS
 from schemas.ids import event_id
+from schemas.topics import topic_of
 from schemas.values import Value
 from services.cli.asking import Services, part
 from services.cli.errors import CommandError, problems
 from services.cli.kafka import publish
 from services.runtime.envelope import Encoder
 
-TYPES: Mapping[type[Value], str] = {
-    IncidentDeclared: "incident.declared.v1",
-    IncidentAmended: "incident.amended.v1",
-    IncidentResolved: "incident.resolved.v1",
-    IncidentRetracted: "incident.retracted.v1",
-    IncidentApproved: "incident.approved.v1",
-    IncidentPaused: "incident.paused.v1",
-    IncidentResumed: "incident.resumed.v1",
-}
+TYPES: Mapping[type[Value], str] = {EVENTS[name]: name for name in topic_of("incident.declared.v1").events}
 Deadline = Annotated[
     float, typer.Option("--deadline", min=1, help="Give up after so many seconds without an answer.", metavar="SECONDS")
 ]

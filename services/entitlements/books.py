@@ -7,11 +7,11 @@ from typing import Any
 
 from fastapi import FastAPI, HTTPException
 
-from schemas.statements import in_force
+from schemas.statements import event, in_force
 from schemas.values import plain
 from services.entitlements.bells import PLANNED
 from services.entitlements.catalogue import Catalogue
-from services.entitlements.register import Register, event
+from services.entitlements.register import Register
 from services.entitlements.reports import Step, tell
 from services.entitlements.store import SQL
 from services.entitlements.story import story

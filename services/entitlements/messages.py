@@ -18,18 +18,18 @@ from schemas.events import (
 )
 from schemas.ids import event_id
 from schemas.progress import reports
+from schemas.statements import REVISIONS
 from schemas.values import plain
 from services.entitlements.domain import Decision, Grant, SubstituteGrant, Terms
 from services.entitlements.policy import Policy
 from services.entitlements.prepared import Prepared
-from services.entitlements.register import EVENTS
 from services.entitlements.store import Run
 from services.runtime.envelope import Decoder, Encoder, Record
 
 SOURCE = "urn:amends:entitlements"
 INCIDENTS = Decoder(
     {
-        **EVENTS,
+        **REVISIONS,
         "incident.approved.v1": IncidentApproved,
         "incident.paused.v1": IncidentPaused,
         "incident.resumed.v1": IncidentResumed,

@@ -7,13 +7,14 @@ the revision in force moves, the runs of the earlier ones end and the next one i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import orjson
 
 from schemas.events import IncidentDeclared
-from schemas.statements import ImpossibleRevisionError, IncidentEvent, Statement, following
+from schemas.statements import IncidentEvent, Statement, fold
 from services.entitlements.bells import PLANNED
 from services.entitlements.catalogue import Catalogue
 from services.entitlements.policy_errors import PolicyError
@@ -36,49 +37,44 @@ async def take_in(catalogue: Catalogue, message: Message, transaction: Transacti
             return str(error)
     held = await register.meet(said.incident_id, isinstance(said, IncidentDeclared) and said.drill)
     body = said.model_dump(mode="json")
-    first = await register.declare(said, message.type, digest(body), body)
+    in_short = digest(body)
+    first = await register.declare(said, message.type, in_short, body)
+    if first == in_short:
+        return None
     if first is not None:
-        if first == digest(body):
-            return None
         return await _refuse(
             transaction,
             message,
             f"incident {said.incident_id} revision {said.revision} was declared before with another body: "
             "declare what has changed as the next revision",
         )
-    step = Step(_action(message), _detail(said, message), said.declared_by, said.declared_at)
-    statements, impossible = await _in_force(catalogue, register, said.incident_id)
-    for number, reason in impossible.items():
+    events = await register.events(said.incident_id)
+    statements, impossible = fold(events.values(), await _check(catalogue, register, events.get(1)))
+    if impossible is not None:
+        number, reason = impossible.event.revision, str(impossible.error)
         await register.drop(said.incident_id, number)
-        if number != said.revision:
-            held_back = Step("refused", {"revision": number, "reason": reason})
-            await tell(transaction, said.incident_id, held_back)
-    if said.revision in impossible:
-        return await _refuse(transaction, message, impossible[said.revision])
-    await tell(transaction, said.incident_id, step)
-    waiting = [number for number in await register.events(said.incident_id) if number > len(statements)]
+        if number == said.revision:
+            return await _refuse(transaction, message, reason)
+        await tell(transaction, said.incident_id, Step("refused", {"revision": number, "reason": reason}))
+        del events[number]
+    detail = {"revision": said.revision, "event_id": message.event_id, "digest": in_short}
+    await tell(transaction, said.incident_id, Step(_action(message), detail, said.declared_by, said.declared_at))
+    waits = any(number > len(statements) for number in events)
     if statements:
-        await _put_in_force(transaction, register, statements[-1], bool(waiting), held["revision"])
-    elif waiting:
+        await _put_in_force(transaction, register, statements[-1], waits, held["revision"])
+    elif waits:
         await register.hold_back(said.incident_id)
     return None
 
 
-async def _in_force(
-    catalogue: Catalogue, register: Register, incident_id: str
-) -> tuple[list[Statement], dict[int, str]]:
-    """The statements in force, and the revision that cannot follow them, if there is one, with the reason."""
-    events = await register.events(incident_id)
-    statements: list[Statement] = []
-    while (said := events.get(len(statements) + 1)) is not None:
-        try:
-            statement = following(statements[-1] if statements else None, said)
-            policy = await catalogue.named(register.connection, statement.policy)
-            prepare(policy, [*statements, statement])
-        except (ImpossibleRevisionError, ValueError) as error:
-            return statements, {said.revision: str(error)}
-        statements.append(statement)
-    return statements, {}
+async def _check(
+    catalogue: Catalogue, register: Register, first: IncidentEvent | None
+) -> Callable[[Sequence[Statement]], object]:
+    """What a statement must stand up to beside the ones before it: the policy that the first one names."""
+    if not isinstance(first, IncidentDeclared):
+        return lambda _: None  # the fold itself refuses it, or waits for it
+    policy = await catalogue.named(register.connection, first.policy)
+    return partial(prepare, policy)
 
 
 async def _put_in_force(
@@ -106,10 +102,6 @@ async def _refuse(transaction: Transaction, message: Message, reason: str) -> st
 
 def _action(message: Message) -> str:
     return str(message.type).split(".")[1]
-
-
-def _detail(said: IncidentEvent, message: Message) -> Mapping[str, Any]:
-    return {"revision": said.revision, "event_id": message.event_id, "digest": digest(said.model_dump(mode="json"))}
 
 
 def digest(body: Mapping[str, Any]) -> str:

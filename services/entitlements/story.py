@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from schemas.statements import in_force
+from schemas.statements import event, in_force
 from schemas.values import plain
 from services.entitlements.catalogue import Catalogue
 from services.entitlements.domain import Decision
@@ -18,7 +18,6 @@ from services.entitlements.explain import explain
 from services.entitlements.facts import kept, kept_contract, kept_neighbour, kept_other
 from services.entitlements.policy import policy_from_body
 from services.entitlements.prepared import prepare
-from services.entitlements.register import event
 from services.entitlements.store import SQL, prior_grants
 from services.runtime.database import Connection
 

@@ -12,18 +12,14 @@ from schemas.events import (
     AdjustmentReversed,
     AnnouncementRequested,
     CustomerChanged,
-    IncidentAmended,
     IncidentApproved,
-    IncidentDeclared,
     IncidentPaused,
-    IncidentResolved,
     IncidentResumed,
-    IncidentRetracted,
     PolicyPublished,
 )
 from schemas.ids import event_id
 from schemas.progress import reports
-from schemas.statements import IncidentEvent
+from schemas.statements import REVISIONS
 from services.notifications.domain import SettledLetter
 from services.runtime.envelope import Decoder, Encoder, Record
 
@@ -31,16 +27,9 @@ SOURCE = "urn:amends:notifications"
 ADJUSTMENTS = Decoder({"adjustment.applied.v1": AdjustmentApplied, "adjustment.reversed.v1": AdjustmentReversed})
 ANNOUNCEMENTS = Decoder({"announcement.requested.v1": AnnouncementRequested})
 CUSTOMERS = Decoder({"customer.changed.v1": CustomerChanged}, tombstones=True)
-STATEMENTS: Mapping[str, type[IncidentEvent]] = {
-    "incident.declared.v1": IncidentDeclared,
-    "incident.amended.v1": IncidentAmended,
-    "incident.resolved.v1": IncidentResolved,
-    "incident.retracted.v1": IncidentRetracted,
-}
-"""The events of an incident that carry a revision, by type."""
 INCIDENTS = Decoder(
     {
-        **STATEMENTS,
+        **REVISIONS,
         "incident.approved.v1": IncidentApproved,
         "incident.paused.v1": IncidentPaused,
         "incident.resumed.v1": IncidentResumed,

@@ -13,9 +13,8 @@ from itertools import takewhile
 import structlog
 
 from schemas.events import IncidentPaused, IncidentResumed, PolicyPublished
-from schemas.statements import ImpossibleRevisionError, IncidentEvent, Statement, following
+from schemas.statements import REVISIONS, IncidentEvent, Statement, fold
 from services.notifications.domain import Incident, Window, zone
-from services.notifications.messages import STATEMENTS
 from services.notifications.store import SQL
 from services.runtime.database import Connection
 
@@ -35,17 +34,12 @@ class Register:
         still come in its place.
         """
         await self._connection.execute(SQL["keep_revision"], event.incident_id, event.revision, event_type, body)
-        statements: list[Statement] = []
-        for kind, kept in await self._connection.fetch(SQL["revisions"], event.incident_id):
-            said: IncidentEvent = STATEMENTS[kind].model_validate_json(kept)
-            if said.revision != len(statements) + 1:
-                break
-            try:
-                statements.append(following(statements[-1] if statements else None, said))
-            except ImpossibleRevisionError as impossible:
-                log.error("ignored", incident=said.incident_id, revision=said.revision, reason=str(impossible))
-                await self._connection.execute(SQL["drop_revision"], said.incident_id, said.revision)
-                break
+        kept = await self._connection.fetch(SQL["revisions"], event.incident_id)
+        statements, impossible = fold(REVISIONS[kind].model_validate_json(said) for kind, said in kept)
+        if impossible is not None:
+            identity = (event.incident_id, impossible.event.revision)
+            log.error("ignored", incident=identity[0], revision=identity[1], reason=str(impossible.error))
+            await self._connection.execute(SQL["drop_revision"], *identity)
         if statements:
             await self._put_in_force(statements)
 

@@ -14,12 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.events import ContractChanged
-from schemas.statements import Statement, in_force
+from schemas.statements import Statement, event, in_force
 from services.entitlements.cases import Case, make
 from services.entitlements.decide import decide
 from services.entitlements.domain import Complimentary, Contract, Decision, OtherGrant, PriorGrant
 from services.entitlements.explain import explain
-from services.entitlements.register import event
 from tests.life.oracle import Incident, Oracle, published
 from tests.life.oracle_owed import Entry
 from tests.life.policies import holdings, moment, policies, policy_of, whole

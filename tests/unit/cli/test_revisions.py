@@ -8,8 +8,8 @@ import pytest
 
 from deploy.local.customer_base import incident
 from schemas.events import IncidentAmended, IncidentDeclared, IncidentResolved, IncidentRetracted
-from schemas.statements import IncidentEvent
-from services.cli.declare import event, in_words, latest, next_revision, objection
+from schemas.statements import IncidentEvent, event
+from services.cli.declare import in_words, latest, next_revision, objection
 
 DECLARED = IncidentDeclared.model_validate(incident(), strict=False)
 ID = DECLARED.incident_id
@@ -86,7 +86,7 @@ def test_what_a_revision_means_is_said() -> None:
 
 def test_what_was_told_is_the_event_that_it_was() -> None:
     for said, kind in ((DECLARED, "declared"), (retracted(2), "retracted")):
-        assert event({"type": f"incident.{kind}.v1", "body": said.model_dump(mode="json")}) == said
+        assert event(f"incident.{kind}.v1", said.model_dump(mode="json")) == said
 
 
 def test_what_is_in_force_is_known() -> None:
