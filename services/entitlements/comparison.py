@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from services.entitlements.domain import Decision
-from services.entitlements.gates import told
+from services.entitlements.money import told
 
 _NAMED_AT_MOST = 5
 _Worth = dict[str, Decimal]

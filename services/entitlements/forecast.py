@@ -15,11 +15,9 @@ from typing import Any
 
 import orjson
 
-from schemas.values import plain
+from services.entitlements import money
 from services.entitlements.domain import CUSTOMER, ZERO, Decision, Grant, Withdrawn
-
-Money = Mapping[str, Decimal]
-"""Amounts by currency."""
+from services.entitlements.money import Money
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +36,7 @@ class Given:
             self.contracts + other.contracts,
             self.remedies + other.remedies,
             self.days + other.days,
-            _sum(self.money, other.money),
+            money.added(self.money, other.money),
         )
 
 
@@ -56,7 +54,7 @@ class TakenBack:
             self.entries + other.entries,
             self.honoured + other.honoured,
             self.days + other.days,
-            _sum(self.money, other.money),
+            money.added(self.money, other.money),
         )
 
 
@@ -93,7 +91,7 @@ class Forecast:
                     sums = given[key] = _Given()
                 sums.add(decision.customer_id, grant)
                 if grant.substitutes:
-                    _add(substitutes, _dearest(grant))
+                    money.add(substitutes, _dearest(grant))
             for entry in decision.withdrawals:
                 one = (entry.rule, entry.kind)
                 withdrawn[one] = withdrawn.get(one, TakenBack()) + _taken_back(entry)
@@ -112,13 +110,13 @@ class Forecast:
             self.entitled + other.entitled,
             dict(Counter(self.exclusions) + Counter(other.exclusions)),
             _merged(self.given, other.given, Given()),
-            _sum(self.substitutes, other.substitutes),
+            money.added(self.substitutes, other.substitutes),
             _merged(self.withdrawn, other.withdrawn, TakenBack()),
         )
 
     def money(self) -> dict[str, Decimal]:
         """What it costs at most, by currency: vouchers and credits at face value, substitutes as if all were needed."""
-        return _sum(self.substitutes, *[given.money for given in self.given.values()])
+        return money.added(self.substitutes, *[given.money for given in self.given.values()])
 
     def days(self) -> int:
         """The calendar days that are granted."""
@@ -141,12 +139,12 @@ class Forecast:
                     "contracts": given.contracts,
                     "remedies": given.remedies,
                     "days": given.days,
-                    "money": _told(given.money),
+                    "money": money.told(given.money),
                 }
                 for (rule, kind), given in sorted(self.given.items())
             ],
-            "money": _told(self.money()),
-            "substitutes": _told(self.substitutes),
+            "money": money.told(self.money()),
+            "substitutes": money.told(self.substitutes),
             "days": self.days(),
             "withdrawals": [
                 {
@@ -155,7 +153,7 @@ class Forecast:
                     "entries": taken.entries,
                     "honoured": taken.honoured,
                     "days": taken.days,
-                    "money": _told(taken.money),
+                    "money": money.told(taken.money),
                 }
                 for (rule, kind), taken in sorted(self.withdrawn.items())
             ],
@@ -170,13 +168,15 @@ class Forecast:
             dict(told["exclusions"]),
             {
                 (one["rule"], one["kind"]): Given(
-                    one["customers"], one["contracts"], one["remedies"], one["days"], _read(one["money"])
+                    one["customers"], one["contracts"], one["remedies"], one["days"], money.read(one["money"])
                 )
                 for one in told["rules"]
             },
-            _read(told["substitutes"]),
+            money.read(told["substitutes"]),
             {
-                (one["rule"], one["kind"]): TakenBack(one["entries"], one["honoured"], one["days"], _read(one["money"]))
+                (one["rule"], one["kind"]): TakenBack(
+                    one["entries"], one["honoured"], one["days"], money.read(one["money"])
+                )
                 for one in told["withdrawals"]
             },
         )
@@ -241,23 +241,3 @@ def _taken_back(entry: Withdrawn) -> TakenBack:
 
 def _merged(left: Mapping[Key, Any], right: Mapping[Key, Any], nothing: Any) -> dict[Key, Any]:
     return {key: left.get(key, nothing) + right.get(key, nothing) for key in {**left, **right}}
-
-
-def _sum(*all_money: Money) -> dict[str, Decimal]:
-    total: dict[str, Decimal] = {}
-    for money in all_money:
-        _add(total, money)
-    return total
-
-
-def _add(total: dict[str, Decimal], money: Money) -> None:
-    for currency, amount in money.items():
-        total[currency] = total.get(currency, ZERO) + amount
-
-
-def _told(money: Money) -> dict[str, str]:
-    return {currency: plain(amount, currency) for currency, amount in sorted(money.items())}
-
-
-def _read(money: Mapping[str, str]) -> dict[str, Decimal]:
-    return {currency: Decimal(amount) for currency, amount in money.items()}

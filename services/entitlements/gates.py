@@ -7,35 +7,12 @@ does not name has a ceiling of nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
 from hashlib import sha256
 
 from schemas.statements import Statement
-from schemas.values import plain
+from services.entitlements.money import Money, added, told
 from services.entitlements.policy import Policy
-
-Money = Mapping[str, Decimal]
-"""Amounts by currency."""
-
-
-def added(*amounts: Money) -> dict[str, Decimal]:
-    """The sums by currency."""
-    total: dict[str, Decimal] = {}
-    for money in amounts:
-        for currency, amount in money.items():
-            total[currency] = total.get(currency, Decimal(0)) + amount
-    return total
-
-
-def told(money: Money) -> dict[str, str]:
-    """Money as it is kept and told: decimal strings with each currency's own decimals."""
-    return {currency: plain(amount, currency) for currency, amount in sorted(money.items())}
-
-
-def read(money: Mapping[str, str]) -> dict[str, Decimal]:
-    """Money as it was kept."""
-    return {currency: Decimal(amount) for currency, amount in money.items()}
 
 
 def wants_forecast(policy: Policy, statement: Statement) -> bool:

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from schemas.events import IncidentApproved, IncidentPaused, IncidentResumed
-from services.entitlements import gates
+from services.entitlements import gates, money
 from services.entitlements.bells import CUT, PLANNED
 from services.entitlements.catalogue import Catalogue
-from services.entitlements.forecast import Forecast
+from services.entitlements.money import Money
 from services.entitlements.policy import Policy
 from services.entitlements.register import Register
 from services.entitlements.reports import Step, reported, tell, tell_run
@@ -74,7 +74,7 @@ async def approve(catalogue: Catalogue, message: Message, transaction: Transacti
     await register.approve(approval, message.event_id)
     policy = await catalogue.named(transaction.connection, statements[-1].policy)
     run = Run(approval.incident_id, plan["revision"], plan["run"])
-    allowed = await _allowed(register, run, plan, policy, gates.read(held["spent"]))
+    allowed = await _allowed(register, run, plan, policy, money.read(held["spent"]))
     await register.allow(run, allowed)
     chunks = await transaction.connection.fetchrow(SQL["open_chunks_of_plan"], *identity(run))
     state = "canary" if chunks["canary"] else "running"
@@ -99,18 +99,15 @@ def _objection(approval: IncidentApproved, plan: Plan | None, declarers: set[str
     return None
 
 
-async def _allowed(
-    register: Register, run: Run, plan: Plan, policy: Policy, spent: gates.Money
-) -> Mapping[str, str] | None:
+async def _allowed(register: Register, run: Run, plan: Plan, policy: Policy, spent: Money) -> Mapping[str, str] | None:
     """What the incident may come to from here: by the plan's gate."""
     if plan["gate"] == "rest" or not policy.budget:
         allowed: Mapping[str, str] | None = plan["allowed"]
         return allowed
-    rows = await register.connection.fetch(SQL["forecasts"], *identity(run))
-    foreseen = gates.added(*[Forecast.from_json(forecast).money() for (forecast,) in rows])
+    foreseen = (await register.foreseen(run)).money()
     if plan["gate"] == "start":
-        return gates.told(gates.approved(policy, spent, foreseen))
-    return gates.told(gates.added(spent, foreseen))
+        return money.told(gates.approved(policy, spent, foreseen))
+    return money.told(money.added(spent, foreseen))
 
 
 def _unknown(incident_id: str) -> str:

@@ -14,11 +14,12 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from schemas import topics
-from services.entitlements import gates
+from services.entitlements import gates, money
 from services.entitlements.bells import CUT, PLANNED
 from services.entitlements.cases import Case, make, merges
 from services.entitlements.catalogue import Catalogue
-from services.entitlements.forecast import Forecast, plan_hash
+from services.entitlements.forecast import plan_hash
+from services.entitlements.money import Money
 from services.entitlements.register import Register
 from services.entitlements.reports import Step, tell_run
 from services.entitlements.store import SQL, Run, Store, identity
@@ -49,9 +50,9 @@ class Planner:
                 await rung.wait(_BARRIER_PAUSE_SECONDS if waits else _LOOK_AGAIN_SECONDS)
 
     async def advance(self) -> bool:
-        """Move every open plan one step, if it can go; returns whether one waits for its barrier."""
+        """Move every plan one step that can go one; returns whether one waits for its barrier."""
         waits = False
-        for row in await self._pool.fetch(SQL["open_plans"]):
+        for row in await self._pool.fetch(SQL["plans_to_move"]):
             run = Run(row["incident_id"], row["revision"], row["run"])
             if row["state"] == "declared":
                 await self._set_barrier(run)
@@ -117,21 +118,19 @@ class Planner:
 
     async def _offer(self, transaction: Transaction, case: Case, plan: Mapping[str, Any]) -> None:
         """What the run will come to is known: within what the policy allows it goes on, else a person is asked."""
-        if plan["unforeseen"]:
-            return
         run, policy, register = plan["run"], case.policy, Register(transaction.connection)
-        forecast = await _foreseen(transaction, run)
+        forecast = await register.foreseen(run)
         hashed = plan_hash(run.incident_id, run.revision, policy.digest, forecast)
         await transaction.connection.execute(SQL["foresee"], *identity(run), forecast.to_json(), hashed)
-        spent, more = gates.read(plan["spent"]), forecast.money()
+        spent, more = money.read(plan["spent"]), forecast.money()
         limit = gates.without_approval(policy)
         beyond = gates.beyond(limit, spent, more) if policy.budget else {}
-        detail = {"plan": hashed, "comes_to": gates.told(gates.added(spent, more)), "days": forecast.days()}
+        detail = {"plan": hashed, "comes_to": money.told(money.added(spent, more)), "days": forecast.days()}
         if beyond:
             reason = f"the incident would come to {_in_words(beyond)}; nobody is asked up to {_in_words(limit)}"
             await self._ask(transaction, case, run, hashed, "start", reason, detail)
             return
-        await register.allow(run, gates.told(limit) if policy.budget else None)
+        await register.allow(run, money.told(limit) if policy.budget else None)
         state = "canary" if plan["canary"] else "running"
         await register.move(run, state)
         await tell_run(transaction, run, state, Step("started", detail), drill=False, plan=hashed)
@@ -139,8 +138,6 @@ class Planner:
 
     async def _end_canary(self, transaction: Transaction, case: Case, plan: Mapping[str, Any]) -> None:
         """The first customers are done: the rest follows after a while, or when a person has approved it."""
-        if plan["canary"]:
-            return
         run, canary, register = plan["run"], case.policy.canary, Register(transaction.connection)
         assert canary is not None, "a canary is cut for a policy that has one"
         drill = case.statement.drill
@@ -157,7 +154,7 @@ class Planner:
                 step = Step("waits", {"reason": reason})
                 await tell_run(transaction, run, "canary", step, drill=drill, plan=plan["hash"], reason=reason)
         else:
-            hashed = gates.gate_hash(plan["hash"], "rest", gates.read(plan["spent"]))
+            hashed = gates.gate_hash(plan["hash"], "rest", money.read(plan["spent"]))
             reason = f"the first {canary.customers} customers are done: look at them, and approve the rest"
             await self._ask(transaction, case, run, hashed, "rest", reason, {"plan": hashed})
 
@@ -180,8 +177,6 @@ class Planner:
         await tell_run(transaction, run, "approval", step, drill=False, plan=plan, reason=reason)
 
     async def _finish(self, transaction: Transaction, case: Case, plan: Mapping[str, Any]) -> None:
-        if plan["open"]:
-            return
         run, register = plan["run"], Register(transaction.connection)
         await register.move(run, "done")
         totals = dict(await transaction.connection.fetchrow(SQL["run_totals"], *identity(run)))
@@ -199,11 +194,5 @@ class Planner:
         await bell.ring(transaction.connection, PLANNED)
 
 
-async def _foreseen(transaction: Transaction, run: Run) -> Forecast:
-    """What a run's open chunks will come to."""
-    rows = await transaction.connection.fetch(SQL["forecasts"], *identity(run))
-    return sum((Forecast.from_json(forecast) for (forecast,) in rows), Forecast())
-
-
-def _in_words(money: gates.Money) -> str:
-    return ", ".join(f"{amount} {currency}" for currency, amount in gates.told(money).items()) or "nothing"
+def _in_words(sums: Money) -> str:
+    return ", ".join(f"{amount} {currency}" for currency, amount in money.told(sums).items()) or "nothing"

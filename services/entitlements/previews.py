@@ -6,7 +6,7 @@ lines, and ends with one line that has the result.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -17,15 +17,16 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from schemas.events import IncidentDeclared
 from schemas.statements import ImpossibleRevisionError, Statement, following
-from services.entitlements import gates, messages
-from services.entitlements.cases import Case, Decided, decide_range, decided, make, merges
+from services.entitlements import gates, messages, money
+from services.entitlements.cases import Case, decide_range, decided, make, merges
 from services.entitlements.catalogue import Catalogue
 from services.entitlements.comparison import Comparison
 from services.entitlements.forecast import Forecast, plan_hash
+from services.entitlements.money import Money
 from services.entitlements.policy import Policy, parse_policy_text
 from services.entitlements.policy_errors import PolicyError
 from services.entitlements.register import Register
-from services.entitlements.store import SQL, Store
+from services.entitlements.store import SQL, Range, Store
 from services.runtime.database import Connection, Pool
 
 _SAMPLES = 5
@@ -132,19 +133,24 @@ async def _preview(pool: Pool, case: Case, size: int) -> AsyncIterator[dict[str,
     samples: list[dict[str, Any]] = []
     seen: set[tuple[tuple[str, str], ...]] = set()
     voice = messages.voice(case.prepared, case.policy.letters)
-    async for done, of, found in _ranges(pool, case, size):
-        forecast = forecast + Forecast.of(found.decisions)
-        for decision in found.decisions:
+
+    async def look(store: Store, within: Range) -> None:
+        nonlocal forecast
+        decisions = (await decide_range(store, case, within)).decisions
+        forecast = forecast + Forecast.of(decisions)
+        for decision in decisions:
             kind = tuple(sorted({(grant.rule, grant.choice) for grant in decision.grants}))
             if kind and kind not in seen and len(samples) < _SAMPLES:
                 seen.add(kind)
                 samples.append({"customer_id": decision.customer_id, "granted": messages.granted(voice, decision)})
-        yield {"done": done, "of": of}
-    spent = gates.read(await pool.fetchval(SQL["spent"], case.statement.incident_id) or {})
+
+    async for line in _through(pool, case, size, look):
+        yield line
+    spent = money.read(await pool.fetchval(SQL["spent"], case.statement.incident_id) or {})
     yield {"preview": _told(case, forecast, spent) | {"samples": samples}}
 
 
-def _told(case: Case, forecast: Forecast, spent: gates.Money) -> dict[str, Any]:
+def _told(case: Case, forecast: Forecast, spent: Money) -> dict[str, Any]:
     """What a run would come to."""
     statement, policy, more = case.statement, case.policy, forecast.money()
     hashed = plan_hash(statement.incident_id, statement.revision, policy.digest, forecast)
@@ -156,10 +162,10 @@ def _told(case: Case, forecast: Forecast, spent: gates.Money) -> dict[str, Any]:
         "drill": statement.drill,
         "plan": hashed,
         **forecast.to_json(),
-        "spent": gates.told(spent),
+        "spent": money.told(spent),
         "budget": {
-            "without_approval": gates.told(limit),
-            "ceiling": gates.told(gates.ceiling(policy)),
+            "without_approval": money.told(limit),
+            "ceiling": money.told(gates.ceiling(policy)),
             "needs_approval": bool(policy.budget) and not statement.drill and bool(gates.beyond(limit, spent, more)),
             "past_ceiling": bool(policy.budget) and bool(gates.beyond(gates.ceiling(policy), spent, more)),
         },
@@ -167,25 +173,27 @@ def _told(case: Case, forecast: Forecast, spent: gates.Money) -> dict[str, Any]:
 
 
 async def _diff(pool: Pool, a: Case, b: Case, size: int) -> AsyncIterator[dict[str, Any]]:
+    """As if nothing had been given yet, by this incident or another one."""
     comparison = Comparison(a.policy.key, b.policy.key)
-    async for done, of, found in _ranges(pool, a, size, from_nothing=True):
-        other = decided(b, found.facts.contracts, {}, {})
-        comparison.add(found.decisions, other)
-        yield {"done": done, "of": of}
+
+    async def look(store: Store, within: Range) -> None:
+        contracts = await store.facts(a.whom, within)
+        comparison.add(decided(a, contracts, {}, {}), decided(b, contracts, {}, {}))
+
+    async for line in _through(pool, a, size, look):
+        yield line
     yield {"diff": comparison.told()}
 
 
-async def _ranges(
-    pool: Pool, case: Case, size: int, *, from_nothing: bool = False
-) -> AsyncIterator[tuple[int, int, Decided]]:
-    """Range by range, what would be decided (`from_nothing`: as if nothing had been given yet), and how far it is."""
+async def _through(
+    pool: Pool, case: Case, size: int, look: Callable[[Store, Range], Awaitable[None]]
+) -> AsyncIterator[dict[str, int]]:
+    """Look at the customers range by range, each as of one instant; tells after each how many are done."""
     async with pool.acquire() as connection:
         ranges = await Store(connection).ranges(case.whom, size)
     of, done = sum(one.customers for one in ranges), 0
     for within in ranges:
         async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
-            found = await decide_range(Store(connection), case, within)
-        if from_nothing:
-            found = Decided(decided(case, found.facts.contracts, {}, {}), found.facts)
+            await look(Store(connection), within)
         done += within.customers
-        yield done, of, found
+        yield {"done": done, "of": of}

@@ -77,9 +77,15 @@ SELECT incident_id, revision, 1 + (SELECT count(*) FROM plan
 FROM incident WHERE incident_id = $1 AND revision > 0
 RETURNING revision, run;
 
--- open_plans: Plans that are not over, those of an incident that stands still apart
+-- plans_to_move: Plans that are not over and have no chunk left to be worked off where they are; not those of an incident
+-- that stands still
 SELECT incident_id, plan.revision, run, state, barrier FROM plan JOIN incident USING (incident_id)
 WHERE state NOT IN ('approval', 'halted', 'superseded', 'done') AND NOT paused AND NOT held
+  AND NOT EXISTS (
+      SELECT FROM chunk
+      WHERE (chunk.incident_id, chunk.revision, chunk.run) = (plan.incident_id, plan.revision, plan.run)
+        AND chunk.done_at IS NULL
+        AND (state = 'running' OR (state = 'canary' AND canary) OR (state = 'forecasting' AND chunk.forecast IS NULL)))
 ORDER BY made_at, incident_id, plan.revision, run;
 
 -- hold_plan: A plan, held until the transaction ends
@@ -136,8 +142,8 @@ WITH made AS (
 )
 UPDATE plan SET customers = $5 WHERE incident_id = $1 AND revision = $2 AND run = $3;
 
--- open_chunks_of_plan: How many chunks of a run are open, of its canary, and without a forecast
-SELECT count(*) AS open, count(*) FILTER (WHERE canary) AS canary, count(*) FILTER (WHERE forecast IS NULL) AS unforeseen
+-- open_chunks_of_plan: How many chunks of a run are open, and how many of those are its canary
+SELECT count(*) AS open, count(*) FILTER (WHERE canary) AS canary
 FROM chunk WHERE incident_id = $1 AND revision = $2 AND run = $3 AND done_at IS NULL;
 
 -- forecasts: What a run's open chunks will come to

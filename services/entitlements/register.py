@@ -9,29 +9,11 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from schemas.events import (
-    IncidentAmended,
-    IncidentApproved,
-    IncidentDeclared,
-    IncidentResolved,
-    IncidentRetracted,
-)
-from schemas.statements import IncidentEvent, Statement, in_force
+from schemas.events import IncidentApproved
+from schemas.statements import IncidentEvent, Statement, event, in_force
+from services.entitlements.forecast import Forecast
 from services.entitlements.store import SQL, Run, identity
 from services.runtime.database import Connection
-
-EVENTS: Mapping[str, type[IncidentEvent]] = {
-    "incident.declared.v1": IncidentDeclared,
-    "incident.amended.v1": IncidentAmended,
-    "incident.resolved.v1": IncidentResolved,
-    "incident.retracted.v1": IncidentRetracted,
-}
-"""The events that carry a revision, by type."""
-
-
-def event(event_type: str, body: Mapping[str, Any]) -> IncidentEvent:
-    """A declaration as it is kept, as the event that it was."""
-    return EVENTS[event_type].model_validate(body, strict=False)
 
 
 class Register:
@@ -128,6 +110,11 @@ class Register:
     ) -> None:
         """Bring a plan to another state; at a `gate`, `plan` is the hash that may be approved for so long."""
         await self.connection.execute(SQL["move_plan"], *identity(run), state, gate, plan, reason, valid_for)
+
+    async def foreseen(self, run: Run) -> Forecast:
+        """What a run's open chunks will come to."""
+        rows = await self.connection.fetch(SQL["forecasts"], *identity(run))
+        return sum((Forecast.from_json(forecast) for (forecast,) in rows), Forecast())
 
     async def allow(self, run: Run, allowed: Mapping[str, str] | None) -> None:
         """What the incident may come to under this plan, by currency; None: there is no limit."""

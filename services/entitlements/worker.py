@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from schemas import topics
-from services.entitlements import gates, messages
+from services.entitlements import gates, messages, money
 from services.entitlements.bells import CUT, PLANNED
 from services.entitlements.cases import Case, Cases, Decided, decide_range
 from services.entitlements.catalogue import Catalogue
@@ -19,6 +19,7 @@ from services.entitlements.domain import Decision
 from services.entitlements.facts import keep
 from services.entitlements.forecast import Forecast
 from services.entitlements.metrics import EntitlementsMetrics
+from services.entitlements.money import Money
 from services.entitlements.register import Register
 from services.entitlements.reports import Step, tell_run
 from services.entitlements.store import SQL, Chunk, Store
@@ -67,7 +68,7 @@ class Worker:
             await store.foresee(chunk, Forecast.of(done.decisions).to_json())
             await bell.ring(transaction.connection, PLANNED)
             return drill, ()
-        if chunk.limited and not await self._within_budget(transaction, store, chunk, done):
+        if chunk.limited and not await self._within_budget(transaction, store, chunk, case, done):
             return drill, ()
         await self._write(transaction, store, chunk, case, done)
         return drill, done.decisions
@@ -87,17 +88,19 @@ class Worker:
         transaction.publish(topics.PROGRESS, messages.progress(totals, drills))
         await bell.ring(transaction.connection, PLANNED)
 
-    async def _within_budget(self, transaction: Transaction, store: Store, chunk: Chunk, done: Decided) -> bool:
+    async def _within_budget(
+        self, transaction: Transaction, store: Store, chunk: Chunk, case: Case, done: Decided
+    ) -> bool:
         """Count a chunk's money; or halt the run, when it would take the incident past what is allowed."""
         register, run = Register(transaction.connection), chunk.run
         held = await register.hold(run.incident_id)
         plan = await register.hold_plan(run)
         assert held is not None, "a chunk is of an incident"
         forecast = Forecast.of(done.decisions)
-        spent, allowed, more = gates.read(held["spent"]), gates.read(plan["allowed"]), forecast.money()
+        spent, allowed, more = money.read(held["spent"]), money.read(plan["allowed"]), forecast.money()
         beyond = gates.beyond(allowed, spent, more)
         if not beyond:
-            total = gates.told(gates.added(spent, more))
+            total = money.told(money.added(spent, more))
             await transaction.connection.execute(SQL["spend"], run.incident_id, total)
             return True
         await store.foresee(chunk, forecast.to_json())
@@ -109,9 +112,9 @@ class Worker:
             gate="ceiling",
             plan=hashed,
             reason=reason,
-            valid_for=(await self._cases.of(transaction.connection, run)).policy.approval_valid_for,
+            valid_for=case.policy.approval_valid_for,
         )
-        detail = {"plan": hashed, "spent": gates.told(spent), "allowed": gates.told(allowed), "reason": reason}
+        detail = {"plan": hashed, "spent": money.told(spent), "allowed": money.told(allowed), "reason": reason}
         await tell_run(
             transaction, run, "halted", Step("halted", detail), drill=held["drill"], plan=hashed, reason=reason
         )
@@ -133,7 +136,7 @@ class Worker:
 
 async def _take_off(transaction: Transaction, case: Case, decisions: Sequence[Decision]) -> None:
     """What is taken back is no longer spent."""
-    taken = gates.added(
+    taken = money.added(
         *[
             {withdrawn.currency: -withdrawn.quantity}
             for decision in decisions
@@ -144,15 +147,15 @@ async def _take_off(transaction: Transaction, case: Case, decisions: Sequence[De
     if taken and case.policy.budget:
         held = await Register(transaction.connection).hold(case.statement.incident_id)
         assert held is not None, "a case is of an incident"
-        spent = gates.told(gates.added(gates.read(held["spent"]), taken))
+        spent = money.told(money.added(money.read(held["spent"]), taken))
         await transaction.connection.execute(SQL["spend"], case.statement.incident_id, spent)
 
 
-def _halted(beyond: gates.Money, spent: gates.Money, allowed: gates.Money) -> str:
+def _halted(beyond: Money, spent: Money, allowed: Money) -> str:
     """Why a run halts, by currency."""
-    spent_so_far, limit = gates.told(spent), gates.told(allowed)
+    spent_so_far, limit = money.told(spent), money.told(allowed)
     return "; ".join(
         f"{spent_so_far.get(currency, '0')} {currency} are granted, the next customers would make it {amount}, "
         f"and {limit.get(currency, '0')} is allowed"
-        for currency, amount in gates.told(beyond).items()
+        for currency, amount in money.told(beyond).items()
     )
