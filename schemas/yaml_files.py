@@ -1,16 +1,15 @@
 """YAML files that a person writes: read strictly, and what is wrong said by path, value and remedy.
 
-A key that stands twice is an error, not the last one's victory; `no` and 0123 are texts; there are no aliases. Leaves
-to each model what its file may say.
+A key that stands twice is an error, not the last one's victory; there are no aliases. Leaves to each model what its
+file may say.
 """
 
 from __future__ import annotations
 
 import re
-import types
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, Union, get_args, get_origin
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -34,74 +33,79 @@ def nearest(value: object, known: Iterable[str], otherwise: str = "") -> str:
 # ── YAML ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class _Loader(yaml.SafeLoader):
+class StrictLoader(yaml.SafeLoader):
     """YAML's safe loader, for which only what can mean nothing else is no text.
 
     `no` is a text and not false, 0123 is a text and not 83, 2011-04-29 is a text and no date.
     """
 
 
-_Loader.yaml_implicit_resolvers = {}
+StrictLoader.yaml_implicit_resolvers = {}
 for _tag, _pattern, _firsts in (
     ("null", r"~|null|", ["~", "n", ""]),
     ("bool", r"true|false", ["t", "f"]),
     ("int", r"-?(0|[1-9][0-9]{0,17})", list("-0123456789")),
     ("float", r"-?(0|[1-9][0-9]{0,17})\.[0-9]{1,17}", list("-0123456789")),
 ):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_pattern})$"), _firsts)
+    StrictLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_pattern})$"), _firsts)
 
 
-def read_yaml(text: str, empty: str) -> Any:
-    """The value of a YAML text of one document, its lists as tuples; `empty` says what to write into an empty file.
+def read_yaml(
+    text: str,
+    empty: str,
+    *,
+    loader: type[yaml.SafeLoader] = StrictLoader,
+    nulls: bool = True,
+    like: str = "the examples",
+    deep: str = "the file is nested too deeply: write it in a few levels",
+) -> Any:
+    """The value of a YAML text of one document; a value may be left empty if `nulls` may stand there.
 
-    Raises YamlError with line and column, or with the path.
+    `empty` is said of an empty file, `deep` of one that has no end of levels, `like` is what to look at. Raises
+    YamlError with line and column, or with the path.
     """
     try:
-        loader = _Loader(text)
+        reading = loader(text)
         try:
-            node = loader.get_single_node()
+            node = reading.get_single_node()
             if node is None:
-                raise YamlError([f"the file is empty: {empty}"])
-            if flaws := list(_flaws(node, "", set())):
+                raise YamlError([empty])
+            if flaws := list(_flaws(node, "", set(), nulls)):
                 raise YamlError(flaws)
-            return _constructed(loader, node)
+            return _constructed(reading, node)
         finally:
-            loader.dispose()
+            reading.dispose()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise YamlError([f"{where}{error.problem}: write YAML as in the examples"]) from None
+        raise YamlError([f"{where}{error.problem}: write YAML as in {like}"]) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise YamlError([f"line {line}: character {error.character!r} may not stand in YAML"]) from None
     except RecursionError:
-        raise YamlError(["the file is nested too deeply: write it in a few levels"]) from None
+        raise YamlError([deep]) from None
 
 
-def _constructed(loader: _Loader, node: yaml.Node) -> Any:
+def _constructed(loader: yaml.SafeLoader, node: yaml.Node) -> Any:
     try:
-        return _fixed(loader.construct_document(node))
+        return loader.construct_document(node)
     except (ValueError, KeyError, AttributeError) as error:
         # What PyYAML raises for `!!int abc`, `!!bool abc`, `!!timestamp abc`, and a number of 5,000 digits.
         problem = f"a value is not what it is said to be ({error}): write plain values, without a !!tag"
         raise YamlError([problem]) from None
 
 
-def _fixed(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _fixed(inner) for key, inner in value.items()}
-    return tuple(_fixed(item) for item in value) if isinstance(value, list) else value
-
-
-def _flaws(node: yaml.Node, path: str, seen: set[int]) -> Iterator[str]:
-    """Keys that stand twice in one mapping, and aliases: they could unfold without end."""
+def _flaws(node: yaml.Node, path: str, seen: set[int], nulls: bool) -> Iterator[str]:
+    """Keys that stand twice in one mapping, values that are empty, and aliases: they could unfold without end."""
     if id(node) in seen:
         yield f"{path}: is an alias of an anchor: write it out"
         return
     seen.add(id(node))
+    if path and not nulls and node.tag == "tag:yaml.org,2002:null":
+        yield f"{path}: is empty: write its value, or leave the field out"
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
-            yield from _flaws(item, f"{path}[{index}]", seen)
+            yield from _flaws(item, f"{path}[{index}]", seen, nulls)
     if isinstance(node, yaml.MappingNode):
         lines: dict[str, int] = {}
         for key, value in node.value:
@@ -110,7 +114,7 @@ def _flaws(node: yaml.Node, path: str, seen: set[int]) -> Iterator[str]:
             if key.value in lines:
                 yield f"{here}: stands twice, on line {lines[key.value]} and again on line {line}: keep one"
             lines.setdefault(str(key.value), line)
-            yield from _flaws(value, here, seen)
+            yield from _flaws(value, here, seen, nulls)
 
 
 # ── pydantic ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -124,7 +128,7 @@ def said_plainly(error: ValidationError, model: type[BaseModel]) -> list[str]:
         if problem["type"] == "too_short" and any(_is_within(other["loc"], problem["loc"]) for other in problems):
             continue  # not empty, but for the items that are wrong themselves
         path = shown_path(problem["loc"])
-        said = _remedy(problem, model)
+        said = remedy(problem, problem["loc"], model)
         line = f"{path}: {said}" if path else said
         if line not in lines:
             lines.append(line)
@@ -143,8 +147,17 @@ def shown_path(loc: Iterable[int | str]) -> str:
     return path.removeprefix(".")
 
 
-def _remedy(problem: Mapping[str, Any], model: type[BaseModel]) -> str:
-    kind, value, loc = problem["type"], problem.get("input"), problem["loc"]
+def remedy(
+    problem: Mapping[str, Any],
+    loc: Sequence[int | str],
+    model: type[BaseModel],
+    whole: Callable[[Any], str] | None = None,
+) -> str:
+    """What is wrong with the value at a place, and what would be right; `problem` is one of pydantic's.
+
+    `whole` shows a value that is none of those that may stand there, where it is not to be cut.
+    """
+    kind, value = problem["type"], problem.get("input")
     ctx: Mapping[str, Any] = problem.get("ctx", {})
     if kind == "value_error":
         return str(ctx["error"])
@@ -156,10 +169,10 @@ def _remedy(problem: Mapping[str, Any], model: type[BaseModel]) -> str:
         hint = f"did you mean {close}? " if close else ""
         return f"is no field here: {hint}The fields here are {', '.join(known)}"
     if kind == "literal_error":
-        return f"{shown(value)} is not one of them: write {ctx['expected'].replace(chr(39), '')}"
+        return f"{(whole or shown)(value)} is not one of them: write {ctx['expected'].replace(chr(39), '')}"
     right = _RIGHT.get(kind)
     if right is None:
-        return f"{shown(value)} does not fit: {problem['msg']}"
+        return f"{(whole or shown)(value)} does not fit: {problem['msg']}"
     return f"{shown(value)} {right.format(**ctx)}"
 
 
@@ -192,28 +205,17 @@ def _fields(model: type[BaseModel]) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
-def _inner(annotation: Any) -> Any:
-    """The type of one item of a tuple, of one value of a dict, or the one type of an optional one."""
-    while True:
-        origin, args = get_origin(annotation), get_args(annotation)
-        if origin in (Union, types.UnionType) and type(None) in args and len(args) == 2:
-            annotation = next(arg for arg in args if arg is not type(None))
-        elif hasattr(annotation, "__metadata__"):
-            annotation = annotation.__origin__
-        elif origin is tuple:
-            annotation = args[0]
-        elif origin is dict:
-            annotation = args[1]
-        else:
-            return annotation
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model that a field is, or that its items or one of its alternatives are."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for arg in get_args(annotation) if (found := _model_in(arg))), None)
 
 
 def _model_at(loc: Sequence[int | str], model: type[BaseModel]) -> type[BaseModel]:
     """The model whose fields stand at a place of the file."""
     for part in loc:
-        field = next((f for name, f in model.model_fields.items() if (f.alias or name) == part), None)
-        if field is not None:
-            found = _inner(field.annotation)
-            if isinstance(found, type) and issubclass(found, BaseModel):
-                model = found
+        fields = {field.alias or name: field for name, field in model.model_fields.items()}
+        if part in fields:
+            model = _model_in(fields[str(part)].annotation) or model
     return model

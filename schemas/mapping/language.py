@@ -199,7 +199,7 @@ def read_map(file: str | PathLike[str], makes: Literal["contracts", "customers"]
 
 def parsed(text: str, makes: Literal["contracts", "customers"]) -> Map:
     """The map that a YAML text says. Raises YamlError with all that is wrong."""
-    told = read_yaml(text, f"write makes: {makes}, and the {makes} that a row makes")
+    told = _fixed(read_yaml(text, f"the file is empty: write makes: {makes}, and the {makes} that a row makes"))
     if not isinstance(told, dict):
         raise YamlError([f"is not a mapping: write makes: {makes}, and the {makes} that a row makes"])
     if told.get("makes") in _MODELS and told["makes"] != makes:
@@ -247,3 +247,10 @@ def _unknown_tables(read: Map, node: Any, path: tuple[int | str, ...]) -> Iterat
     elif isinstance(node, dict):
         for key, item in node.items():
             yield from _unknown_tables(read, item, (*path, key))
+
+
+def _fixed(value: Any) -> Any:
+    """The same with its lists as tuples: a map is a value."""
+    if isinstance(value, dict):
+        return {key: _fixed(inner) for key, inner in value.items()}
+    return tuple(_fixed(item) for item in value) if isinstance(value, list) else value

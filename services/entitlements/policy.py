@@ -19,8 +19,9 @@ from pydantic import Field, ValidationError, model_validator
 
 from schemas.events import Language, LetterKind
 from schemas.values import Text
+from schemas.yaml_files import nearest
 from services.entitlements.policy_conditions import FeeRange, Span, Tenure, When
-from services.entitlements.policy_errors import PolicyError, nearest, read_yaml, said_plainly
+from services.entitlements.policy_errors import PolicyError, read_yaml, said_plainly
 from services.entitlements.policy_fields import Duration, Part, Slug, TimeZone, Title
 from services.entitlements.policy_limits import Budget, Canary
 from services.entitlements.policy_remedies import (

@@ -17,8 +17,8 @@ from zoneinfo import available_timezones
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PlainValidator, WithJsonSchema
 
 from schemas.values import AMOUNT_PATTERN, CURRENCIES, exponent
+from schemas.yaml_files import nearest
 from services.entitlements.domain import Period, rounded
-from services.entitlements.policy_errors import nearest
 
 _PERIOD = re.compile(r"([1-9][0-9]{0,3}) (year|month|day)s?")
 _LONGEST = {"year": 10, "month": 120, "day": 3660}
