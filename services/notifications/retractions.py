@@ -10,8 +10,9 @@ import asyncio
 
 import structlog
 
+from services.notifications.correspondence import Correspondence
 from services.notifications.metrics import LetterMetrics
-from services.notifications.register import Register
+from services.notifications.rearranging import rearrange
 from services.notifications.reporting import RETRACTIONS, STATED, Report
 from services.notifications.store import Store
 from services.runtime import bell
@@ -44,14 +45,7 @@ class Retractions:
         told.settle(cancelled, RETRACTIONS)
         freed = await store.stopped_in_vain(self._at_most)
         if freed:
-            recipients = await store.recipients(customer_id for _, customer_id in freed)
-            retracted = await Register(transaction.connection).retracted({incident_id for incident_id, _ in freed})
-            found = await store.correspondences(freed, recipients, retracted)
-            for correspondence in found.values():
-                correspondence.judge()
-            await store.save(found.values())
-            for correspondence in found.values():
-                told.arranged(correspondence, RETRACTIONS)
+            await rearrange(freed, Correspondence.judge, transaction, told, RETRACTIONS)
         await told.tell(transaction, self._metrics)
         if cancelled or freed:
             log.info("saw to letters after a statement", cancelled=len(cancelled), freed=len(freed))

@@ -20,6 +20,7 @@ import orjson
 import structlog
 
 from services.notifications.addresses import usable
+from services.notifications.correspondence import Correspondence
 from services.notifications.decide import Settled, recover, settle
 from services.notifications.domain import Deferred, Failed, Letterhead, State
 from services.notifications.handlers import address_waiting
@@ -28,6 +29,7 @@ from services.notifications.letters import Writer
 from services.notifications.mailer import Mailer
 from services.notifications.metrics import LetterMetrics
 from services.notifications.news import content
+from services.notifications.rearranging import rearrange
 from services.notifications.register import Register
 from services.notifications.relay import Mail
 from services.notifications.reporting import PENDING, Report
@@ -202,23 +204,10 @@ class Sender:
         told = Report()
         told.settle(await store.settle(results), self._worker)
         put_back = [letter for letter, settled in results if settled.state is State.PENDING]
-        if put_back:
-            await self._reconsider(put_back, store, transaction, told)
+        corrected = await store.corrected(put_back) if put_back else ()
+        if corrected:  # what was taken back while they were in hand is not told by letters that have not left after all
+            await rearrange(corrected, Correspondence.reconsider, transaction, told, self._worker)
         await told.tell(transaction, self._metrics)
-
-    async def _reconsider(self, put_back: Sequence[UUID], store: Store, transaction: Transaction, told: Report) -> None:
-        """Of letters that have not left after all: what was taken back while they were in hand is not told."""
-        matters = await store.corrected(put_back)
-        if not matters:
-            return
-        recipients = await store.recipients(customer_id for _, customer_id in matters)
-        retracted = await Register(transaction.connection).retracted({incident_id for incident_id, _ in matters})
-        found = await store.correspondences(matters, recipients, retracted)
-        for correspondence in found.values():
-            correspondence.reconsider()
-        await store.save(found.values())
-        for correspondence in found.values():
-            told.arranged(correspondence, self._worker)
 
 
 @dataclass
