@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
+import httpx
 import pytest
+from fastapi import FastAPI
 
 from deploy.local.stack import Stack
 from schemas import topics
+from services.billing import books
 from services.runtime.database import Pool
 from services.runtime.work import Workbench
 from tests.integration.billing.world import Log
@@ -31,3 +34,12 @@ async def log(foundation: Stack) -> Log:
     log = Log(foundation.kafka)
     await log.follow(topics.ADJUSTMENTS, topics.CONTRACTS, topics.PROGRESS)
     return log
+
+
+@pytest.fixture
+async def http(pool: Pool) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of billing's books."""
+    app = FastAPI()
+    books.mount(app, pool)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://billing") as client:
+        yield client

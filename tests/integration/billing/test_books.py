@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from decimal import Decimal
-from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
 
 from schemas.values import Money
-from services.billing import books
 from services.runtime.database import Pool
 from services.runtime.work import Workbench
 from tests.integration.billing.case import CONTRACTS, EVENTS, SECOND
-from tests.integration.billing.world import granted, hold, read, take, tamper
+from tests.integration.billing.world import got, granted, hold, read, take, tamper
 from tests.unit.billing.builders import CODES, INCIDENT, contract, credit, event, extension, voucher
-
-
-@pytest.fixture
-async def http(pool: Pool) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of billing's routes."""
-    app = FastAPI()
-    books.mount(app, pool)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://billing") as client:
-        yield client
 
 
 @pytest.fixture
@@ -33,12 +20,6 @@ async def settled(workbench: Workbench, pool: Pool) -> None:
     """The case, applied."""
     await hold(pool, CONTRACTS)
     await take(workbench, read(granted(EVENTS)))
-
-
-async def got(http: httpx.AsyncClient, path: str) -> Any:
-    answer = await http.get(path)
-    assert answer.status_code == 200
-    return answer.json()
 
 
 @pytest.mark.usefixtures("settled")

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from schemas import topics
 from schemas.events import EntitlementGranted, EntitlementWithdrawn
-from services.billing import books
 from services.billing.handlers import Handlers
 from services.billing.metrics import BillingMetrics
 from services.runtime.database import Pool
 from services.runtime.work import Transaction, Workbench
-from tests.integration.billing.world import books_of, granted, hold, read, take, tamper, written
+from tests.integration.billing.world import books_of, got, granted, hold, read, take, tamper, written
 from tests.unit.billing.builders import (
     CODES,
     INCIDENT,
@@ -50,25 +46,10 @@ HELD = [contract("K-1"), contract("K-2", ends_on=None), contract("K-3", ends_on=
 
 
 @pytest.fixture
-async def http(pool: Pool) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of billing's books."""
-    app = FastAPI()
-    books.mount(app, pool)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://billing") as client:
-        yield client
-
-
-@pytest.fixture
 async def lived(workbench: Workbench, pool: Pool) -> None:
     """The incident's life, applied."""
     await hold(pool, HELD)
     await take(workbench, read(granted(LIFE)))
-
-
-async def got(http: httpx.AsyncClient, path: str) -> Any:
-    answer = await http.get(path)
-    assert answer.status_code == 200
-    return answer.json()
 
 
 @pytest.mark.usefixtures("lived")

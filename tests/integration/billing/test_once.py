@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import Any
 
 import pytest
 
@@ -15,10 +14,10 @@ from services.runtime.envelope import Message
 from services.runtime.metrics import Metrics
 from services.runtime.outbox import Outgoing
 from services.runtime.relay import Publisher, Relay
-from services.runtime.work import Transaction, Workbench
+from services.runtime.work import Workbench
 from tests.integration.billing.case import CONTRACTS, ENDS, EVENTS, VERSIONS
+from tests.integration.billing.crashes import CrashError, cut_before_each_statement
 from tests.integration.billing.world import (
-    HANDLERS,
     Books,
     Log,
     books_of,
@@ -34,10 +33,6 @@ from tests.integration.billing.world import (
 SECONDS = 20.0
 STEPS = ["worked", "written", "committed", "published"]
 OUTGOING = [topics.ADJUSTMENTS, topics.CONTRACTS, topics.PROGRESS]
-
-
-class CrashError(Exception):
-    """The process dies here."""
 
 
 def batches(messages: Sequence[Message], size: int) -> list[Sequence[Message]]:
@@ -62,28 +57,6 @@ def dying_at(step: str, workbench: Workbench) -> Workbench:
             raise CrashError
 
     return Workbench(workbench.pool, workbench.relay, Metrics(), seconds=SECONDS, step=die)
-
-
-class Interrupted:
-    """A connection that is cut before one of its statements."""
-
-    STATEMENTS = frozenset({"fetch", "fetchrow", "fetchval", "execute", "executemany", "copy_records_to_table"})
-
-    def __init__(self, connection: Any, statements: int) -> None:
-        self._connection, self._left = connection, statements
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._connection, name)
-        if name not in self.STATEMENTS:
-            return method
-
-        async def statement(*arguments: Any, **named: Any) -> Any:
-            if self._left == 0:
-                raise CrashError
-            self._left -= 1
-            return await method(*arguments, **named)
-
-        return statement
 
 
 async def test_the_case_as_worked_out_by_hand(workbench: Workbench, pool: Pool) -> None:
@@ -163,20 +136,7 @@ async def test_a_crash_before_the_commit_leaves_nothing_behind(workbench: Workbe
 async def test_a_cut_before_any_statement_leaves_nothing_behind(workbench: Workbench, pool: Pool) -> None:
     once = await plainly(workbench)
     await begin_anew(pool)
-    before, batch = await books_of(pool), read(granted(EVENTS))
-    for statements in range(100):
-
-        async def work(transaction: Transaction, statements: int = statements) -> None:
-            transaction.connection = Interrupted(transaction.connection, statements)
-            await HANDLERS.entitlements(batch, transaction)
-
-        try:
-            await workbench.run(work)
-        except CrashError:
-            assert await books_of(pool) == before
-            continue
-        break
-    assert statements >= 4
+    assert await cut_before_each_statement(workbench, pool, read(granted(EVENTS))) >= 4
     assert await books_of(pool) == once
 
 

@@ -17,9 +17,9 @@ from services.billing import store
 from services.billing.store import SQL
 from services.runtime.database import Pool
 from services.runtime.errors import Poison
-from services.runtime.work import Transaction, Workbench
-from tests.integration.billing.test_once import CrashError, Interrupted
-from tests.integration.billing.world import HANDLERS, books_of, come, granted, hold, read, reversals, written
+from services.runtime.work import Workbench
+from tests.integration.billing.crashes import cut_before_each_statement
+from tests.integration.billing.world import books_of, come, granted, hold, read, reversals, written
 from tests.unit.billing.builders import (
     CODES,
     addon,
@@ -208,20 +208,7 @@ async def test_a_cut_before_any_statement_leaves_nothing_behind(workbench: Workb
     ]
     await hold(pool, [contract()])
     await come(workbench, *before_it)
-    before, batch = await books_of(pool), read(granted(after))
-    for statements in range(100):
-
-        async def work(transaction: Transaction, statements: int = statements) -> None:
-            transaction.connection = Interrupted(transaction.connection, statements)
-            await HANDLERS.entitlements(batch, transaction)
-
-        try:
-            await workbench.run(work)
-        except CrashError:
-            assert await books_of(pool) == before
-            continue
-        break
-    assert statements >= 15
+    assert await cut_before_each_statement(workbench, pool, read(granted(after))) >= 15
     assert await pool.fetchval("SELECT count(*) FROM entry WHERE reverses IS NOT NULL") == 5
     assert await pool.fetch("SELECT customer_id FROM held_withdrawal") == [("C-3",)]
     assert await unsound(pool) == []

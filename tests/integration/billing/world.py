@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import httpx
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
@@ -55,6 +56,13 @@ async def tamper(pool: Pool, statement: str) -> None:
                 await connection.execute(f"ALTER TABLE {table} {what} TRIGGER append_only")
             if what == "DISABLE":
                 await connection.execute(statement)
+
+
+async def got(http: httpx.AsyncClient, path: str) -> Any:
+    """What billing answers to this path."""
+    answer = await http.get(path)
+    assert answer.status_code == 200
+    return answer.json()
 
 
 async def hold(pool: Pool, contracts: Iterable[Contract]) -> None:
