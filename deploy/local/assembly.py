@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from signal import Signals
+from types import MappingProxyType
 
 from deploy.local import mail, ports, postgres
 from deploy.local.components import Component, Starter, runs
@@ -69,7 +71,8 @@ def choose_ports(state: State, workers: Sequence[str]) -> None:
     are replaced.
     """
     at_rest = not any(runs(state, name) for name in state.processes)
-    for name in (broker.NAME, broker.CONTROLLER, postgres.NAME, mail.NAME, *workers):
+    detours = [broker.behind(name) for name in state.detours]
+    for name in (broker.NAME, broker.CONTROLLER, *detours, postgres.NAME, mail.NAME, *workers):
         port = state.ports.get(name)
         if port is None or (at_rest and not ports.is_free(port)):
             state.ports[name] = ports.choose(state.ports.values())
@@ -86,17 +89,29 @@ def starter(layout: Layout, state: State, on_step: Callable[[str], None]) -> Ite
         raise
 
 
-def component(layout: Layout, state: State, secrets: Secrets, name: str, on_step: Callable[[str], None]) -> Component:
-    """The component of this name, ready to be started; its port must have been chosen."""
+def component(
+    layout: Layout,
+    state: State,
+    secrets: Secrets,
+    name: str,
+    on_step: Callable[[str], None],
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> Component:
+    """The component of this name, ready to be started; its port must have been chosen.
+
+    `environment` goes over what it gets otherwise.
+    """
     if not runs(state, name):
         end_strays(layout, name)
     if name == broker.NAME:
-        return broker.kafka(layout, state.ports, on_step)
-    if name == postgres.NAME:
-        return postgres.postgres(layout, state.ports[postgres.NAME], secrets)
-    if name == mail.NAME:
-        return mail.mail(layout, state.ports[mail.NAME])
-    return service_component(layout, state, secrets, name)
+        found = broker.kafka(layout, state.ports, state.detours, on_step)
+    elif name == postgres.NAME:
+        found = postgres.postgres(layout, state.ports[postgres.NAME], secrets)
+    elif name == mail.NAME:
+        found = mail.mail(layout, state.ports[mail.NAME])
+    else:
+        found = service_component(layout, state, secrets, name)
+    return replace(found, environment={**found.environment, **environment})
 
 
 def end_strays(layout: Layout, name: str) -> None:

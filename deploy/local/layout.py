@@ -74,12 +74,16 @@ class Layout:
 
 @dataclass(slots=True)
 class State:
-    """What is remembered: each component's ports and process, each service's workers, the folder of the policies."""
+    """What is remembered: each component's ports and process, each service's workers, the folder of the policies.
+
+    `detours` names ways to Kafka that lead through another port than its own: there Kafka tells clients to come back.
+    """
 
     ports: dict[str, int] = field(default_factory=dict)
     processes: dict[str, ProcessId] = field(default_factory=dict)
     workers: dict[str, int] = field(default_factory=dict)
     policies: str | None = None
+    detours: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def load(cls, layout: Layout) -> State:
@@ -90,7 +94,13 @@ class State:
             processes = {
                 name: ProcessId(int(entry["pid"]), str(entry["started"])) for name, entry in stored["processes"].items()
             }
-            return cls(dict(stored["ports"]), processes, dict(stored["workers"]), stored.get("policies"))
+            return cls(
+                ports=dict(stored["ports"]),
+                processes=processes,
+                workers=dict(stored["workers"]),
+                policies=stored.get("policies"),
+                detours=dict(stored.get("detours", {})),
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise StackError(f"{layout.state_file} cannot be read: {error!r}") from error
 
@@ -104,6 +114,7 @@ class State:
                 },
                 "workers": self.workers,
                 "policies": self.policies,
+                "detours": self.detours,
             },
         )
 

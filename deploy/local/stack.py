@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from signal import Signals
+from types import MappingProxyType
 
 from deploy.local import assembly
 from deploy.local.components import runs
@@ -86,8 +87,18 @@ class Stack:
             state = State.load(layout)
             assembly.stop_component(layout, state, name)
 
-    def start(self, name: str) -> Stack:
-        """Start a component that does not run, wait until it is ready; returns the stack with its new pid."""
+    def port(self, name: str) -> int:
+        """Where a component listens; raises `StackError` for an unknown one."""
+        port = State.load(Layout(self.root)).ports.get(name)
+        if port is None:
+            raise StackError(f"no component {name!r}")
+        return port
+
+    def start(self, name: str, *, environment: Mapping[str, str] = MappingProxyType({})) -> Stack:
+        """Start a component that does not run, wait until it is ready; returns the stack with its new pid.
+
+        `environment` goes over what the component gets otherwise, for this start alone.
+        """
         layout = Layout(self.root)
         with locked(layout):
             state = State.load(layout)
@@ -95,7 +106,7 @@ class Stack:
             if name not in state.ports:
                 raise StackError(f"no component {name!r}; there are {', '.join(sorted(state.ports))}")
             with assembly.starter(layout, state, _no_steps) as starter:
-                component = assembly.component(layout, state, secrets, name, _no_steps)
+                component = assembly.component(layout, state, secrets, name, _no_steps, environment)
                 starter.start([component])
                 starter.wait_ready([component])
             assembly.write_stack(layout, state, secrets)
@@ -124,14 +135,17 @@ def up(
     services: bool = True,
     workers: Mapping[str, int] | None = None,
     policies: Path | None = None,
+    detours: Mapping[str, int] | None = None,
     on_step: Callable[[str], None] = _no_steps,
 ) -> Stack:
     """Start what does not run yet, and wait until all is ready.
 
-    `fresh` ends a running stack and forgets everything first. `services=False` leaves the services alone. `workers`
-    says how many processes each service has (1 unless told; remembered), `policies` in which folder the policies are
-    (those shipped unless told; remembered). Raises `StackError`; whatever this call started is ended then, and so it is
-    when it is interrupted.
+    `fresh` ends a running stack and forgets everything first. `services=False` leaves the services alone. Remembered
+    from one call to the next are: `workers`, how many processes each service has (1 unless told); `policies`, in which
+    folder the policies are (those shipped unless told); `detours`, names of ways to Kafka through ports that somebody
+    else listens on and passes on to `port("kafka@NAME")` (none unless told).
+
+    Raises `StackError`; whatever this call started is ended then, and so it is when it is interrupted.
     """
     layout = Layout.at(root)
     counts = assembly.checked_workers(workers or {})
@@ -144,6 +158,7 @@ def up(
         state, secrets = State.load(layout), Secrets.load_or_make(layout)
         state.workers = dict.fromkeys(SERVICES, 1) | state.workers | counts
         state.policies = str(policies.resolve()) if policies else state.policies
+        state.detours = state.detours | dict(detours or {})
         names = assembly.wanted_workers(state) if services else []
         if services:
             assembly.end_surplus(layout, state, names, on_step)

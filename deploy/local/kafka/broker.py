@@ -26,8 +26,19 @@ FORMAT_SECONDS = 120
 _FOLDER = Path(__file__).parent
 
 
-def kafka(layout: Layout, chosen: Mapping[str, int], on_step: Callable[[str], None]) -> Component:
-    """The broker of this stack; brings its jars if need be. Ports come from `chosen` (`NAME` and `CONTROLLER`)."""
+def behind(detour: str) -> str:
+    """The name under which the port is remembered where Kafka listens for those who come by this detour."""
+    return f"{NAME}@{detour}"
+
+
+def kafka(
+    layout: Layout, chosen: Mapping[str, int], detours: Mapping[str, int], on_step: Callable[[str], None]
+) -> Component:
+    """The broker of this stack; brings its jars if need be.
+
+    Ports come from `chosen` (`NAME`, `CONTROLLER`, and one `behind` each detour). A detour's own port is somebody
+    else's, who passes on what comes: a client that comes by it is told to come back by it.
+    """
     jars = bring_jars(on_step)
     java = find_java()
     environment = plain_environment(layout)
@@ -36,7 +47,7 @@ def kafka(layout: Layout, chosen: Mapping[str, int], on_step: Callable[[str], No
     classpath = ("-cp", f"{jars}/*")
 
     def prepare() -> None:
-        settings.write_text(_settings(layout, chosen), encoding="utf-8")
+        settings.write_text(_settings(layout, chosen, detours), encoding="utf-8")
         command = (java, log4j, *classpath, "kafka.tools.StorageTool")
         _format(layout, command, settings, environment)
 
@@ -44,7 +55,7 @@ def kafka(layout: Layout, chosen: Mapping[str, int], on_step: Callable[[str], No
         name=NAME,
         command=(java, *JVM, log4j, *classpath, "kafka.Kafka", str(settings)),
         environment=environment,
-        ports=(chosen[NAME], chosen[CONTROLLER]),
+        ports=(chosen[NAME], chosen[CONTROLLER], *(chosen[behind(name)] for name in detours)),
         is_ready=lambda: ports.accepts(chosen[NAME]),
         prepare=prepare,
         ready_seconds=90.0,
@@ -52,17 +63,27 @@ def kafka(layout: Layout, chosen: Mapping[str, int], on_step: Callable[[str], No
     )
 
 
-def _settings(layout: Layout, chosen: Mapping[str, int]) -> str:
-    address = f"PLAINTEXT://{ports.HOST}:{chosen[NAME]}"
+def _settings(layout: Layout, chosen: Mapping[str, int], detours: Mapping[str, int]) -> str:
     controller = f"{ports.HOST}:{chosen[CONTROLLER]}"
+    listening = {"PLAINTEXT": chosen[NAME], **{_listener(name): chosen[behind(name)] for name in detours}}
+    told = {"PLAINTEXT": chosen[NAME], **{_listener(name): port for name, port in detours.items()}}
     lines = [
         (_FOLDER / "server.properties").read_text(encoding="utf-8"),
-        f"listeners={address},CONTROLLER://{controller}",
-        f"advertised.listeners={address}",
+        f"listener.security.protocol.map={','.join(f'{name}:PLAINTEXT' for name in (*listening, 'CONTROLLER'))}",
+        f"listeners={_addresses(listening)},CONTROLLER://{controller}",
+        f"advertised.listeners={_addresses(told)}",
         f"controller.quorum.voters=1@{controller}",
         f"log.dirs={layout.data(NAME)}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _listener(detour: str) -> str:
+    return f"DETOUR_{detour.upper()}"
+
+
+def _addresses(listeners: Mapping[str, int]) -> str:
+    return ",".join(f"{name}://{ports.HOST}:{port}" for name, port in listeners.items())
 
 
 def _format(layout: Layout, tool: tuple[str, ...], settings: Path, environment: Mapping[str, str]) -> None:
