@@ -6,13 +6,24 @@ A field is never removed or retyped within a version; unknown fields are ignored
 
 from __future__ import annotations
 
-from datetime import date
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from schemas.values import NO_NUL, Identifier, Money, Text, Value
+from schemas.values import (
+    NO_NUL,
+    Attributes,
+    Day,
+    Identifier,
+    Instant,
+    Money,
+    Text,
+    Value,
+    Zone,
+    not_too_many,
+    without_nul,
+)
 
 # ── amends.incidents.v1 ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -20,8 +31,8 @@ from schemas.values import NO_NUL, Identifier, Money, Text, Value
 class Interval(Value):
     """A half-open window [starts_at, ends_at) that is over."""
 
-    starts_at: AwareDatetime
-    ends_at: AwareDatetime
+    starts_at: Instant
+    ends_at: Instant
 
     @model_validator(mode="after")
     def _ends_after_its_start(self) -> Interval:
@@ -36,8 +47,8 @@ class Interval(Value):
 class Impact(Value):
     """The half-open window [starts_at, ends_at) in which the promise was broken; no end while it lasts."""
 
-    starts_at: AwareDatetime
-    ends_at: AwareDatetime | None = None
+    starts_at: Instant
+    ends_at: Instant | None = None
     also: Annotated[tuple[Interval, ...], Field(max_length=100)] = ()
     """Further windows of the same incident: one that was reopened, or merged from several. They may overlap."""
 
@@ -84,7 +95,7 @@ class IncidentDeclared(Value):
     scope: Scope
     policy: PolicyName
     declared_by: Identifier
-    declared_at: AwareDatetime
+    declared_at: Instant
 
 
 class IncidentAmended(IncidentDeclared):
@@ -96,9 +107,9 @@ class IncidentResolved(Value):
 
     incident_id: Identifier
     revision: Revision
-    ends_at: AwareDatetime
+    ends_at: Instant
     declared_by: Identifier
-    declared_at: AwareDatetime
+    declared_at: Instant
 
 
 class IncidentRetracted(Value):
@@ -108,7 +119,7 @@ class IncidentRetracted(Value):
     revision: Revision
     reason: Text
     declared_by: Identifier
-    declared_at: AwareDatetime
+    declared_at: Instant
 
 
 class IncidentApproved(Value):
@@ -117,7 +128,7 @@ class IncidentApproved(Value):
     incident_id: Identifier
     plan: PlanHash
     approved_by: Identifier
-    approved_at: AwareDatetime
+    approved_at: Instant
 
 
 class IncidentPaused(Value):
@@ -125,7 +136,7 @@ class IncidentPaused(Value):
 
     incident_id: Identifier
     paused_by: Identifier
-    paused_at: AwareDatetime
+    paused_at: Instant
     reason: Text | None = None
 
 
@@ -134,7 +145,7 @@ class IncidentResumed(Value):
 
     incident_id: Identifier
     resumed_by: Identifier
-    resumed_at: AwareDatetime
+    resumed_at: Instant
 
 
 # ── amends.policies.v1 ───────────────────────────────────────────────────────────────────────────────────────────
@@ -148,7 +159,7 @@ class PolicyPublished(Value):
 
     policy: PolicyName
     title: Annotated[str, Field(min_length=1, max_length=300, pattern=NO_NUL)]
-    time_zone: Annotated[str, Field(min_length=1, max_length=64)]
+    time_zone: Annotated[Zone, Field(min_length=1)]
     letters: tuple[LetterKind, ...]
     texts: dict[Language, dict[LetterKind, Text]] = Field(default_factory=dict)
     """The paragraph that a letter of a kind opens with, by language; the service's own words where there is none."""
@@ -171,8 +182,8 @@ class ComplimentaryAddon(Value):
 
     addon_id: Identifier
     product: Identifier
-    starts_on: date
-    ends_on: date
+    starts_on: Day
+    ends_on: Day
 
 
 class ContractChanged(Value):
@@ -183,12 +194,12 @@ class ContractChanged(Value):
     family: Identifier
     product: Identifier
     site: Identifier | None = None
-    starts_on: date
-    ends_on: date | None = None
-    terminated_on: date | None = None
+    starts_on: Day
+    ends_on: Day | None = None
+    terminated_on: Day | None = None
     monthly_fee: Money | None = None
     addons: tuple[Identifier, ...] = ()
-    attributes: dict[str, Any] = Field(default_factory=dict)
+    attributes: Attributes = Field(default_factory=dict)
     complimentary: tuple[ComplimentaryAddon, ...] = ()
     version: Annotated[int, Field(ge=0)] = 0
     """Counts billing's changes of this contract: of two events the higher is the later, whatever their order."""
@@ -211,7 +222,7 @@ class VoucherRemedy(_Remedy):
     merchant: Annotated[str, Field(min_length=1, max_length=200, pattern=NO_NUL)]
     shipping_cap: Money | None = None
     handling_covered: bool = False
-    valid_until: date
+    valid_until: Day
 
 
 class CreditRemedy(_Remedy):
@@ -239,6 +250,8 @@ class ExtensionRemedy(_Remedy):
     product: Identifier
     days: Annotated[int, Field(ge=1, le=3660)]
     substitutes: tuple[Substitute, ...] = ()
+    declared_at: Instant | None = None
+    """What counts as "now" for it, where it is owed since another revision than the event's (absent: the event's)."""
 
 
 class AddonRemedy(_Remedy):
@@ -247,8 +260,10 @@ class AddonRemedy(_Remedy):
     kind: Literal["addon"]
     contract_id: Identifier
     product: Identifier
-    ends_on: date
+    ends_on: Day
     substitutes: tuple[Substitute, ...] = ()
+    declared_at: Instant | None = None
+    """As an extension's."""
 
 
 Remedy = Annotated[ExtensionRemedy | AddonRemedy | VoucherRemedy | CreditRemedy, Field(discriminator="kind")]
@@ -261,10 +276,10 @@ class EntitlementGranted(Value):
     revision: Revision
     policy: PolicyName
     customer_id: Identifier
-    remedies: Annotated[tuple[Remedy, ...], Field(min_length=1)]
-    declared_at: AwareDatetime | None = None
+    remedies: Annotated[tuple[Remedy, ...], Field(min_length=1), AfterValidator(not_too_many)]
+    declared_at: Instant | None = None
     """What counts as "now" for whoever applies the remedies (absent: the event's own time)."""
-    time_zone: Annotated[str, Field(max_length=64)] | None = None
+    time_zone: Zone | None = None
     """The policy's zone, for contracts without one of their own (absent: UTC)."""
     drill: bool = False
     letters: tuple[LetterKind, ...] | None = None
@@ -290,9 +305,9 @@ class EntitlementWithdrawn(Value):
     revision: Revision
     policy: PolicyName
     customer_id: Identifier
-    withdrawals: Annotated[tuple[Withdrawal, ...], Field(min_length=1)]
-    declared_at: AwareDatetime
-    time_zone: Annotated[str, Field(max_length=64)]
+    withdrawals: Annotated[tuple[Withdrawal, ...], Field(min_length=1), AfterValidator(not_too_many)]
+    declared_at: Instant
+    time_zone: Zone
     drill: bool = False
     letters: tuple[LetterKind, ...] | None = None
 
@@ -307,7 +322,7 @@ class AnnouncementRequested(Value):
     revision: Revision
     policy: PolicyName
     customer_id: Identifier
-    remedies: Annotated[tuple[Remedy, ...], Field(min_length=1)]
+    remedies: Annotated[tuple[Remedy, ...], Field(min_length=1), AfterValidator(not_too_many)]
     drill: bool = False
 
 
@@ -317,8 +332,8 @@ class AnnouncementRequested(Value):
 class DateChange(Value):
     """A date before and after a remedy."""
 
-    before: date
-    after: date
+    before: Day
+    after: Day
 
 
 class _Outcome(Value):
@@ -352,7 +367,7 @@ class AddonOutcome(_Outcome):
     contract_id: Identifier | None = None
     addon_id: Identifier | None = None
     product: Identifier
-    ends_on: date | None = None
+    ends_on: Day | None = None
 
 
 class VoucherOutcome(_Outcome):
@@ -360,8 +375,8 @@ class VoucherOutcome(_Outcome):
 
     kind: Literal["voucher"]
     voucher_id: Identifier | None = None
-    code: Annotated[str, Field(max_length=64)] | None = None
-    valid_until: date | None = None
+    code: Annotated[str, Field(max_length=64), AfterValidator(without_nul)] | None = None
+    valid_until: Day | None = None
     amount: Money | None = None
     merchant: Annotated[str, Field(max_length=200, pattern=NO_NUL)] | None = None
     shipping_cap: Money | None = None
@@ -409,7 +424,7 @@ class Reversal(Value):
     ends_on: DateChange | None = None
     amount: Money | None = None
     merchant: Annotated[str, Field(max_length=200, pattern=NO_NUL)] | None = None
-    code: Annotated[str, Field(max_length=64)] | None = None
+    code: Annotated[str, Field(max_length=64), AfterValidator(without_nul)] | None = None
 
     @model_validator(mode="after")
     def _what_stands_has_a_reason(self) -> Reversal:

@@ -1,6 +1,7 @@
 """What becomes of each remedy: pure, from the event, the contracts as they stand, and nothing else.
 
-No decision asks the wall clock: what counts as today is the day of the declaration where the contract lives.
+No decision asks the wall clock: what counts as today is the day of the declaration where the contract lives, of the
+revision since which the remedy is owed.
 Leaves to `reversals` what becomes of a remedy that is no longer owed.
 """
 
@@ -42,25 +43,30 @@ def decide(
     changed: dict[str, Contract] = {}
     now, zone = event.declared_at or received_at, event.time_zone or _UTC
     codes = DRILL if event.drill else codes
+    here: set[str] = set()  # an event that names an entry twice has it once
     for remedy in event.remedies:
-        if remedy.entry_id in seen:
+        if remedy.entry_id in seen or remedy.entry_id in here:
             continue
+        here.add(remedy.entry_id)
         if isinstance(remedy, VoucherRemedy | CreditRemedy):
             entries.append(_money(event, remedy, codes))
             continue
         contract = changed.get(remedy.contract_id) or contracts.get(remedy.contract_id)
         if contract is not None and contract.customer_id != event.customer_id:
             contract = None  # somebody else's: of this customer we know no such contract
+        then = remedy.declared_at or now
         if isinstance(remedy, ExtensionRemedy):
-            entry, after = _extension(event, remedy, contract, now, zone)
+            entry, after = _extension(event, remedy, contract, then, zone)
         else:
-            entry, after = _addon(event, remedy, contract, local_date(now, zone))
+            entry, after = _addon(event, remedy, contract, local_date(then, zone))
         entries.append(entry)
         if after is not None and not event.drill:
             changed[remedy.contract_id] = after
         for substitute in remedy.substitutes:
             if entry.reason in substitute.reasons:
-                entries.append(_money(event, substitute.remedy, codes, remedy.entry_id))
+                if substitute.remedy.entry_id not in here:
+                    here.add(substitute.remedy.entry_id)
+                    entries.append(_money(event, substitute.remedy, codes, remedy.entry_id))
                 break
     return entries, changed
 

@@ -161,7 +161,8 @@ class _Recorder:
         if standing.choice != "instead" or rule.instead is None:
             return ""
         revision = self._prepared.revisions[min(stamp, len(self._prepared.revisions)) - 1]
-        return f", in place of {wording.gift(rule, revision)}: {wording.why_owned(levels, rule, revision)}"
+        why = wording.why_owned(levels, standing, several=len(self._prepared.revisions) > 1)
+        return f", in place of {wording.gift(rule, revision)}: {why}"
 
     def _verdict(self, rule: PreparedRule, target: str, why: Why, detail: str) -> Verdict:
         granted = why in ("granted", "granted_instead", "difference")

@@ -52,10 +52,14 @@ NOT_MET = Due()
 
 @dataclass(slots=True)
 class RuleStanding:
-    """How one rule stands with a customer: per target what each revision owes."""
+    """How one rule stands with a customer: per target what each revision owes.
+
+    `judged_at` is the revision at whose window the choice was made; None when it was made before, or there is none.
+    """
 
     rule: PreparedRule
     choice: Choice
+    judged_at: Revision | None
     dues: dict[str, list[Due]]
     unmet: list[tuple[Contract, Condition]] = field(default_factory=list)
     """The contracts that were hit under the last revision and do not meet the rule."""
@@ -106,7 +110,7 @@ class Levels:
         eligible = [
             self._eligible(rule, revision, hit, unmet) for revision, hit in zip(revisions, self.hit, strict=True)
         ]
-        choice = self._choice(rule, eligible)
+        choice, judged_at = self._choice(rule, eligible)
         offer = rule.offer(choice)
         targets = set().union(*eligible) if len(eligible) > 1 else set(eligible[0])
         targets.update(self._had.get(rule.name, ()))
@@ -121,7 +125,7 @@ class Levels:
             self._gross[rule.name] = [
                 {target: dues[target][index].gross for target in entitled} for index, entitled in enumerate(eligible)
             ]
-        return RuleStanding(rule, choice, dues, unmet)
+        return RuleStanding(rule, choice, judged_at, dues, unmet)
 
     def net(self, rule: PreparedRule, offer: Offer, due: Due, revision: Revision) -> Reckoned:
         """What a substitute comes to where a remedy is due: for the same hours, without those paid for elsewhere."""
@@ -153,25 +157,27 @@ class Levels:
                 unmet.append((contract, condition))
         return eligible
 
-    def _choice(self, rule: PreparedRule, eligible: Sequence[dict[str, list[Contract]]]) -> Choice:
-        """The gift or its alternative: as it was made, else by what he owned at the window that first owes the rule."""
+    def _choice(
+        self, rule: PreparedRule, eligible: Sequence[dict[str, list[Contract]]]
+    ) -> tuple[Choice, Revision | None]:
+        """The gift or its alternative: as it was made, else by what he owned at the window that first owes the rule.
+
+        With it the revision of that window; None when it was made before, or there is nothing to choose.
+        """
         if rule.instead is None:
-            return "give"
-        if self.chosen_before(rule):
-            return "instead" if "instead" in self._choices[rule.name] else "give"
+            return "give", None
+        if rule.name in self._choices:
+            return "instead" if "instead" in self._choices[rule.name] else "give", None
         choice: Choice = "give"
+        judged_at: Revision | None = None
         for revision, entitled in zip(self._prepared.revisions, eligible, strict=True):
             if not entitled:
                 continue
-            choice = "instead" if self.owned_at(rule, revision) else "give"
+            choice, judged_at = "instead" if self.owned_at(rule, revision) else "give", revision
             for target, contracts in entitled.items():
                 if self._due(rule, rule.offer(choice), revision, target, contracts).owed:
-                    return choice
-        return choice
-
-    def chosen_before(self, rule: PreparedRule) -> bool:
-        """Whether the choice was made by what is in the books."""
-        return rule.name in self._choices
+                    return choice, judged_at
+        return choice, judged_at
 
     def owned_at(self, rule: PreparedRule, revision: Revision) -> Contract | None:
         """The contract through which the customer had the product at a revision's window, in scope or not."""

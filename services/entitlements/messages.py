@@ -48,10 +48,15 @@ DETAILS_ONLY = ("details",)
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """What all events of one revision of an incident have in common."""
+    """What all events of one revision of an incident have in common.
+
+    `declared` is when the revisions before it were declared, by number: what is owed since one of them is judged by
+    its own "now", whenever it was decided.
+    """
 
     shared: Mapping[str, Any]
     letters: tuple[str, ...]
+    declared: Mapping[int, str]
 
 
 def voice(prepared: Prepared, letters: tuple[str, ...]) -> Voice:
@@ -67,7 +72,8 @@ def voice(prepared: Prepared, letters: tuple[str, ...]) -> Voice:
         shared["drill"] = True
     if letters != DETAILS_ONLY:
         shared["letters"] = letters
-    return Voice(shared, letters)
+    declared = {one.number: one.declared_at.isoformat() for one in prepared.revisions[:-1]}
+    return Voice(shared, letters, declared)
 
 
 def entitlements(voice: Voice, decisions: Iterable[Decision]) -> list[Record]:
@@ -88,7 +94,7 @@ def granted(voice: Voice, decision: Decision) -> dict[str, Any]:
     return {
         **voice.shared,
         "customer_id": decision.customer_id,
-        "remedies": [_remedy(grant) for grant in decision.grants],
+        "remedies": [_remedy(grant, voice.declared) for grant in decision.grants],
     }
 
 
@@ -133,7 +139,7 @@ def announcements(voice: Voice, decisions: Iterable[Decision]) -> list[Record]:
             {
                 **shared,
                 "customer_id": decision.customer_id,
-                "remedies": [_remedy(grant) for grant in decision.grants],
+                "remedies": [_remedy(grant, {}) for grant in decision.grants],
             },
         )
         for decision in decisions
@@ -141,11 +147,13 @@ def announcements(voice: Voice, decisions: Iterable[Decision]) -> list[Record]:
     )
 
 
-def _remedy(grant: Grant) -> dict[str, Any]:
+def _remedy(grant: Grant, declared: Mapping[int, str]) -> dict[str, Any]:
     told = {"entry_id": grant.entry_id, "grant_id": grant.grant_id, **_terms(grant.terms)}
     if grant.contract_id is not None:
         told["contract_id"] = grant.contract_id
         told["product"] = grant.product
+        if declared and (then := declared.get(grant.terms.stamp)):
+            told["declared_at"] = then
     if grant.substitutes:
         told["substitutes"] = [_substitute(substitute) for substitute in grant.substitutes]
     return told

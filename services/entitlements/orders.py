@@ -1,7 +1,7 @@
 """What people order while an incident runs: pause it, resume it, answer for a plan.
 
-An order that cannot be carried out is refused with the reason, and the refusal is kept in the audit trail; one that was
-heard before changes nothing.
+An approval that does not count is refused with the reason, and the refusal is kept in the audit trail; an order that
+was heard before changes nothing.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ Plan: TypeAlias = Mapping[str, Any]
 """A plan that stands at a gate, as `Register.at_a_gate` gives it."""
 
 
-async def pause(message: Message, transaction: Transaction) -> str | None:
-    """Pause or resume an incident; of two orders the later one counts. Returns why it is refused, if it is."""
+async def pause(message: Message, transaction: Transaction) -> None:
+    """Pause or resume an incident, known or not; of two orders the later one counts. It is never refused.
+
+    One that comes before its incident stops it as soon as it is declared: whoever stops something has a reason.
+    """
     order: IncidentPaused | IncidentResumed = message.data
     register = Register(transaction.connection)
-    held = await register.hold(order.incident_id)
-    if held is None:
-        return _unknown(order.incident_id)
+    held = await register.hold(order.incident_id) or await register.meet(order.incident_id, drill=False)
     if isinstance(order, IncidentPaused):
         at, reason = order.paused_at, order.reason
         step = Step("paused", {"event_id": message.event_id, "reason": reason}, order.paused_by, at)
@@ -41,7 +42,7 @@ async def pause(message: Message, transaction: Transaction) -> str | None:
         step = Step("resumed", {"event_id": message.event_id}, order.resumed_by, at)
     paused = isinstance(order, IncidentPaused)
     if not await register.order(order.incident_id, paused, at, message.event_id):
-        return None
+        return
     last = await transaction.connection.fetchrow(SQL["incident"], order.incident_id)
     if last["run"] is None:
         await tell(transaction, order.incident_id, step)
@@ -51,7 +52,6 @@ async def pause(message: Message, transaction: Transaction) -> str | None:
         await tell_run(transaction, run, state, step, drill=held["drill"], plan=last["hash"], reason=reason)
     await bell.ring(transaction.connection, PLANNED)
     await bell.ring(transaction.connection, CUT)
-    return None
 
 
 async def approve(catalogue: Catalogue, message: Message, transaction: Transaction) -> str | None:
@@ -60,7 +60,7 @@ async def approve(catalogue: Catalogue, message: Message, transaction: Transacti
     register = Register(transaction.connection)
     held = await register.hold(approval.incident_id)
     if held is None:
-        return _unknown(approval.incident_id)
+        return f"there is no incident {approval.incident_id}: declare it first"
     if await register.was_approved(approval.incident_id, message.event_id):
         return None
     plan = await register.at_a_gate(approval.incident_id)
@@ -108,7 +108,3 @@ async def _allowed(register: Register, run: Run, plan: Plan, policy: Policy, spe
     if plan["gate"] == "start":
         return money.told(gates.approved(policy, spent, foreseen))
     return money.told(money.added(spent, foreseen))
-
-
-def _unknown(incident_id: str) -> str:
-    return f"there is no incident {incident_id}: declare it first"

@@ -50,6 +50,7 @@ class Revision:
     number: int
     retracted: bool
     lasts: bool
+    declared_at: datetime
     declared_on: date
     reach: Reach
     hours: Hours
@@ -186,6 +187,7 @@ def _revision(said: Statement, policy: Policy, beside: Mapping[str, Beside]) -> 
         number=said.revision,
         retracted=said.retracted,
         lasts=lasts,
+        declared_at=said.declared_at,
         declared_on=local_day(said.declared_at, policy.time_zone),
         reach=reach(said.scope, lasted(said), policy.time_zone),
         hours=Hours("own", NO_HOURS if lasts else Outage(said.intervals)),

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import TypeVar
 
 from services.entitlements.domain import Condition, Contract, Grant, SparedReason, Terms
-from services.entitlements.levels import Due, Levels
+from services.entitlements.levels import Due, Levels, RuleStanding
 from services.entitlements.prepared import Revision
 from services.entitlements.quantities import Reckoned, spoken
 from services.entitlements.reach import Window
@@ -113,15 +113,17 @@ def gift(rule: PreparedRule, revision: Revision) -> str:
     return str(revision.terms(rule.give, flat.quantity, flat.currency)) if flat else f"what {rule.name} gives"
 
 
-def why_owned(levels: Levels, rule: PreparedRule, revision: Revision) -> str:
-    """Why it is the alternative: it was so before, or what he had at the window."""
-    if levels.chosen_before(rule):
+def why_owned(levels: Levels, standing: RuleStanding, *, several: bool) -> str:
+    """Why it is the alternative: it was so before, or what he had at the window (and whose, of several revisions)."""
+    rule, revision = standing.rule, standing.judged_at
+    if revision is None:
         return "so it was decided before"
     contract = levels.owned_at(rule, revision)
     assert contract is not None, "an alternative has a reason"
-    how = owns(contract, rule.owned, revision.reach.window(contract), levels.gifts)
-    kind = "an add-on" if how == "addon" else "a complimentary add-on"
-    return f"he had {rule.owned} then, {kind} of contract {contract.contract_id}"
+    window = revision.reach.window(contract)
+    kind = "an add-on" if owns(contract, rule.owned, window, levels.gifts) == "addon" else "a complimentary add-on"
+    then = f"then (by revision {revision.number}, {window})" if several else "then"
+    return f"he had {rule.owned} {then}, {kind} of contract {contract.contract_id}"
 
 
 def _quantity(quantity: Decimal, how: Reckoned) -> str:

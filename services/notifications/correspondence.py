@@ -18,6 +18,7 @@ from services.notifications.news import (
     News,
     content,
     entries,
+    is_open,
     is_withdrawn,
     not_announced,
     to_take_back,
@@ -76,8 +77,8 @@ class Letter:
 class Correspondence:
     """One customer's letters about one incident.
 
-    `address` is the state of a letter to him before any attempt; letters of revisions before `retracted_since` do not
-    leave (None: the incident stands).
+    `address` is the state of a letter to him before any attempt. `retracted_since` is the revision that took the
+    incident back (None: it stands): what speaks of earlier ones alone waits for what it makes of them.
     """
 
     incident_id: str
@@ -111,8 +112,15 @@ class Correspondence:
                 cancelled = self._why_cancelled(letter)
                 waits = letter.state in (State.WAITING, State.PENDING)
                 state = State.SUPPRESSED if cancelled else letter.state if waits else self.address
-                if (state, cancelled) != (letter.state, letter.cancelled):
+                outlives = cancelled is None and self.holds_for(letter) > letter.revision
+                if outlives or (state, cancelled) != (letter.state, letter.cancelled):
                     letter.state, letter.cancelled, letter.is_changed = state, cancelled, True
+
+    def holds_for(self, letter: Letter) -> int:
+        """The highest revision under which a letter's words hold: one that it speaks of, or a retraction."""
+        if self.retracted_since is None or not letter.is_unsent or letter.cancelled is not None:
+            return letter.revision
+        return max(letter.revision, self.retracted_since)
 
     def reconsider(self) -> None:
         """A letter that was in hand has not left after all: what was taken back meanwhile drops out of it again."""
@@ -120,14 +128,23 @@ class Correspondence:
         for correction in self._all("correction"):
             for reversal in [one for one in correction.news if "reversals" in one.body]:
                 for letter in self.letters:
-                    if letter.is_unsent and letter.kind != "correction" and not letter.knows(reversal.event_id):
-                        letter.join(reversal)
+                    if letter.is_unsent and not letter.knows(reversal.event_id):
+                        self._drop(letter, reversal)
                 if correction.is_unsent:
-                    left = to_take_back(reversal, told, entries(correction.bodies))
-                    if len(left) < len(reversal.body["reversals"]):
-                        correction.news[correction.news.index(reversal)] = reversal.only("reversals", left)
+                    left = reversal.only("reversals", to_take_back(reversal, told, entries(correction.bodies)))
+                    left = left.of_told(told)
+                    if left is not reversal:
+                        correction.news[correction.news.index(reversal)] = left
                         correction.is_changed = True
         self.judge()
+
+    @staticmethod
+    def _drop(letter: Letter, reversal: News) -> None:
+        """Let a letter say less; a correction only of what it gives itself."""
+        if letter.kind != "correction":
+            letter.join(reversal)
+        elif own := [one for one in reversal.body["reversals"] if one["reverses"] in entries(letter.bodies)]:
+            letter.join(reversal.only("reversals", own))
 
     # ── where an event goes ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -158,10 +175,15 @@ class Correspondence:
             letter = self._first(kind) or self._begin(kind, drill)  # the answer itself may still be on its way
             if letter.is_unsent:
                 letter.join(news)
-        correction = self._open_correction()
-        concerned = to_take_back(news, self._told(), entries(correction.bodies) if correction else set())
+        correction, told = self._open_correction(), self._told()
+        bodies = correction.bodies if correction else []
+        takes = bool(content("correction", bodies).taken)
+        concerned = to_take_back(news, told, entries(bodies), takes=takes)
         if concerned:
-            self._correct(news.only("reversals", concerned), drill)
+            self._correct(news.only("reversals", concerned).of_told(told), drill)
+        for another in self._all("correction"):
+            if another.is_unsent and not another.knows(news.event_id):
+                self._drop(another, news)
         if not any(letter.knows(news.event_id) for letter in self.letters):
             self.letters[0].join(news.noted())
 
@@ -185,11 +207,21 @@ class Correspondence:
         bodies = letter.bodies
         if not content(letter.kind, bodies) or (not has_been_told and is_withdrawn(letter.kind, bodies)):
             return Cancelled.WITHDRAWN
-        if self.retracted_since is not None and letter.revision < self.retracted_since:
+        if self._is_stopped(letter):
             return Cancelled.RETRACTED
         if letter.kind == "announcement" and any(details.has_left for details in self._all("details")):
             return Cancelled.OVERTAKEN
         return None
+
+    def _is_stopped(self, letter: Letter) -> bool:
+        """Whether a letter waits for what a retraction makes of what he was given: that comes in one event.
+
+        Where everything had been withdrawn before, nothing will come: what takes it back leaves as it is.
+        """
+        since = self.retracted_since
+        if since is None or letter.revision >= since:
+            return False
+        return is_open([body for one in self.letters for body in one.bodies], since)
 
     def _left(self) -> list[Letter]:
         return [letter for letter in self.letters if letter.has_left]

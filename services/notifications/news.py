@@ -7,7 +7,7 @@ letter an event goes into, and the words to `lines` and `wording`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any, NamedTuple, TypeAlias
 
 import orjson
@@ -36,10 +36,20 @@ class News(NamedTuple):
         return revision
 
     def only(self, field: str, kept: Sequence[Body]) -> News:
-        """The same event with no more than these of its parts."""
+        """The same event with no more than these of its parts; that the others are reversed stays known."""
         if len(kept) == len(self.body[field]):
             return self
         body = {**self.body, field: list(kept)}
+        if field == "reversals":
+            body["withdrawn"] = sorted(withdrawn([self.body]))
+        return self._replace(body=body, data=orjson.dumps(body))
+
+    def of_told(self, told: Set[str]) -> News:
+        """The same reversal with the entries of which he has been told: their loss is told, whatever stands beside."""
+        concerned = sorted(told & {one["reverses"] for one in self.body["reversals"]})
+        if concerned == self.body.get("told", []):
+            return self
+        body = {**self.body, "told": concerned}
         return self._replace(body=body, data=orjson.dumps(body))
 
     def noted(self) -> News:
@@ -76,7 +86,8 @@ def content(kind: LetterKind, bodies: Sequence[Body]) -> Content:
     standing = with_final_dates(standing, [*given.values(), *reversals.values()])
     if kind == "details":
         return Content(standing)
-    told_before = [one for entry, one in reversals.items() if entry not in given]
+    told = {entry for body in bodies for entry in body.get("told", ())}
+    told_before = [one for entry, one in reversals.items() if entry in told or entry not in given]
     taken = [one for one in told_before if one["outcome"] == "applied"]
     kept = [one for one in told_before if one.get("reason") in _STAYS] if taken else []
     return Content(standing, without_dates(taken, standing), kept)
@@ -102,13 +113,34 @@ def entries(bodies: Iterable[Body], substitutes: bool = True) -> set[str]:
     return found
 
 
-def to_take_back(reversal: News, told: set[str], own: set[str]) -> list[Body]:
+def withdrawn(bodies: Iterable[Body]) -> set[str]:
+    """The entries that are owed no longer, as far as these events tell: taken back or not."""
+    found: set[str] = set()
+    for body in bodies:
+        found.update(body.get("withdrawn", ()))
+        found.update(one["reverses"] for one in body.get("reversals", ()))
+    return found
+
+
+def is_open(bodies: Sequence[Body], before: int) -> bool:
+    """Whether these events speak of an entry, for a revision before this one, that no reversal is known of."""
+    gone = withdrawn(bodies)
+    return any(
+        one["entry_id"] not in gone and _in_place_of(one) not in gone
+        for body in bodies
+        if body["revision"] < before
+        for one in (*body.get("outcomes", ()), *body.get("remedies", ()))
+    )
+
+
+def to_take_back(reversal: News, told: set[str], own: set[str], *, takes: bool = False) -> list[Body]:
     """Which reversals concern a correction: of what was told before, and of what the correction itself holds.
 
-    What stays although it is no longer owed is worth a word only beside something that is taken back.
+    What stays although it is no longer owed is worth a word only beside something that is taken back: by the same
+    event, or (`takes`) by the correction as it is.
     """
     reversals: Sequence[Body] = reversal.body["reversals"]
-    takes = any(one["outcome"] == "applied" and one["reverses"] in told - own for one in reversals)
+    takes = takes or any(one["outcome"] == "applied" and one["reverses"] in told - own for one in reversals)
     return [
         one
         for one in reversals

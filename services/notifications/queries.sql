@@ -12,10 +12,19 @@ SELECT customer_id, name, email, locale FROM recipient WHERE customer_id = ANY($
 UPDATE letter SET note = NULL WHERE customer_id = ANY($1::text[]) AND note IS NOT NULL;
 
 -- keep_revision: What was said of an incident for a revision; the first telling stays
-INSERT INTO revision (incident_id, revision, type, body) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING;
+INSERT INTO revision (incident_id, revision, type, body) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING RETURNING revision;
+
+-- revision: What was said of an incident for one revision
+SELECT type, body FROM revision WHERE incident_id = $1 AND revision = $2;
 
 -- revisions: What was said of an incident, in the order of its revisions
 SELECT type, body FROM revision WHERE incident_id = $1 ORDER BY revision;
+
+-- is_published: Whether a policy of that name was published
+SELECT EXISTS (SELECT FROM policy WHERE policy = $1);
+
+-- say_again: What was said of an incident for a revision, in place of what nobody could decide by
+UPDATE revision SET type = $3, body = $4 WHERE incident_id = $1 AND revision = $2;
 
 -- drop_revision: Forget a revision that cannot follow the ones before it
 DELETE FROM revision WHERE incident_id = $1 AND revision = $2;
@@ -25,7 +34,7 @@ INSERT INTO incident (incident_id, revision, title, starts_at, ends_at, also, po
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 ON CONFLICT (incident_id) DO UPDATE SET
     revision = excluded.revision, title = excluded.title, starts_at = excluded.starts_at, ends_at = excluded.ends_at,
-    also = excluded.also, retracted_since = excluded.retracted_since;
+    also = excluded.also, policy = excluded.policy, drill = excluded.drill, retracted_since = excluded.retracted_since;
 
 -- order_pause: Pause or resume; of two orders the later one counts
 INSERT INTO pause (incident_id, paused, at, event) VALUES ($1, $2, $3, $4)
@@ -94,22 +103,31 @@ UPDATE letter SET
 FROM arranged_letter AS new
 WHERE letter.letter_id = new.letter_id AND NOT new.is_new;
 
--- cancel_retracted: Letters of revisions before the one that took their incident back do not leave
+-- cancel_retracted: Letters of revisions before the one that took their incident back do not leave. One with several
+-- events, or a correction, may know already that all is taken back: it is left as it is, to be looked at
 WITH pending AS (
-    SELECT first.letter_id FROM incident CROSS JOIN LATERAL (
-        SELECT letter_id FROM letter
+    SELECT first.* FROM incident CROSS JOIN LATERAL (
+        SELECT letter_id, letter.incident_id, customer_id, kind, state, letter.drill,
+               kind <> 'correction' AND cardinality(events) = 1 AS plain
+        FROM letter
         WHERE letter.incident_id = incident.incident_id AND state = 'pending' AND letter.revision < retracted_since
         ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED
     ) AS first WHERE retracted_since IS NOT NULL LIMIT $1
 ), waiting AS (
-    SELECT letter_id FROM incident JOIN letter USING (incident_id)
+    SELECT letter_id, letter.incident_id, customer_id, kind, state, letter.drill,
+           kind <> 'correction' AND cardinality(events) = 1 AS plain
+    FROM incident JOIN letter USING (incident_id)
     WHERE retracted_since IS NOT NULL AND letter.revision < retracted_since AND state = 'waiting'
     LIMIT $1 FOR UPDATE OF letter SKIP LOCKED
+), late AS (
+    SELECT * FROM pending UNION ALL SELECT * FROM waiting
+), cancelled AS (
+    UPDATE letter SET state = 'suppressed', cancelled = 'retracted', note = $2, settled_at = now()
+    FROM late WHERE letter.letter_id = late.letter_id AND plain
+    RETURNING letter.letter_id, letter.incident_id, letter.customer_id, letter.kind, letter.state, letter.drill
 )
-UPDATE letter SET state = 'suppressed', cancelled = 'retracted', note = $2, settled_at = now()
-FROM (SELECT letter_id FROM pending UNION ALL SELECT letter_id FROM waiting) AS late
-WHERE letter.letter_id = late.letter_id
-RETURNING letter.letter_id::text, incident_id, customer_id, kind, state, drill, true;
+SELECT letter_id::text, incident_id, customer_id, kind, state, drill, true AS is_cancelled FROM cancelled
+UNION ALL SELECT letter_id::text, incident_id, customer_id, kind, state, drill, false FROM late WHERE NOT plain;
 
 -- stopped_in_vain: Customers whose letters do not leave though their incident stands again
 SELECT incident_id, customer_id FROM incident CROSS JOIN LATERAL (
@@ -186,9 +204,6 @@ SELECT customer_id FROM letter WHERE incident_id = $1 AND state = 'waiting' ORDE
 -- is_drill: Whether an incident is a drill, by what was declared or by its letters
 SELECT coalesce((SELECT drill FROM incident WHERE incident_id = $1),
                 EXISTS (SELECT FROM letter WHERE incident_id = $1 AND drill));
-
--- quarantined: The customers whose news were set aside
-SELECT DISTINCT convert_from(key, 'UTF8') FROM quarantine WHERE topic = ANY($1::text[]) AND key IS NOT NULL;
 
 -- letters_of_customer: A customer's letters, the latest first
 SELECT letter_id::text, incident_id, kind, state, attempts, note, settled_at, revision, drill, cancelled FROM letter

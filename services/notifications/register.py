@@ -12,7 +12,7 @@ from itertools import takewhile
 
 import structlog
 
-from schemas.events import IncidentPaused, IncidentResumed, PolicyPublished
+from schemas.events import IncidentDeclared, IncidentPaused, IncidentResumed, PolicyPublished
 from schemas.statements import REVISIONS, IncidentEvent, Statement, fold
 from services.notifications.domain import Incident, Window, zone
 from services.notifications.store import SQL
@@ -30,10 +30,12 @@ class Register:
     async def hear(self, event: IncidentEvent, event_type: str, body: bytes) -> None:
         """Keep what was said for a revision, and put in force what follows from all that is known.
 
-        The first telling of a revision stays. One that cannot follow the ones before it is forgotten: another one may
-        still come in its place.
+        The first telling of a revision stays, unless it names a policy that nobody has published: entitlements has
+        refused it then. One that cannot follow the ones before it is forgotten: another may still come in its place.
         """
-        await self._connection.execute(SQL["keep_revision"], event.incident_id, event.revision, event_type, body)
+        said = (event.incident_id, event.revision, event_type, body)
+        if await self._connection.fetchval(SQL["keep_revision"], *said) is None and await self._is_void(event):
+            await self._connection.execute(SQL["say_again"], *said)
         kept = await self._connection.fetch(SQL["revisions"], event.incident_id)
         statements, impossible = fold(REVISIONS[kind].model_validate_json(said) for kind, said in kept)
         if impossible is not None:
@@ -42,6 +44,14 @@ class Register:
             await self._connection.execute(SQL["drop_revision"], *identity)
         if statements:
             await self._put_in_force(statements)
+
+    async def _is_void(self, event: IncidentEvent) -> bool:
+        """Whether what is kept for the event's revision names a policy that is none, and this one names another."""
+        first = await self._connection.fetchrow(SQL["revision"], event.incident_id, event.revision)
+        kept = REVISIONS[first["type"]].model_validate_json(first["body"])
+        if not isinstance(kept, IncidentDeclared) or not isinstance(event, IncidentDeclared):
+            return False
+        return kept.policy != event.policy and not await self._connection.fetchval(SQL["is_published"], kept.policy)
 
     async def _put_in_force(self, statements: list[Statement]) -> None:
         last = statements[-1]

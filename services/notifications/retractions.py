@@ -38,15 +38,18 @@ class Retractions:
                     await rung.wait(_LOOK_AGAIN_SECONDS)
 
     async def see_to_some(self, transaction: Transaction) -> int:
-        """Cancel some letters, let some go; how many there were."""
+        """Cancel some letters, let some go, look closer at others; how many there were."""
         store = Store(transaction.connection)
         told = Report()
-        cancelled = await store.cancel_retracted(self._at_most)
+        cancelled, in_question = await store.cancel_retracted(self._at_most)
         told.settle(cancelled, RETRACTIONS)
         freed = await store.stopped_in_vain(self._at_most)
-        if freed:
-            await rearrange(freed, Correspondence.judge, transaction, told, RETRACTIONS)
+        if freed or in_question:
+            await rearrange(freed | in_question, Correspondence.judge, transaction, told, RETRACTIONS)
         await told.tell(transaction, self._metrics)
-        if cancelled or freed:
-            log.info("saw to letters after a statement", cancelled=len(cancelled), freed=len(freed))
-        return len(cancelled) + len(freed)
+        if cancelled or freed or in_question:
+            log.info(
+                "saw to letters after a statement",
+                cancelled=len(cancelled), freed=len(freed), in_question=len(in_question),
+            )  # fmt: skip
+        return len(cancelled) + len(freed) + len(in_question)

@@ -156,7 +156,7 @@ class Store:
         rows = [
             (
                 letter.letter_id, one.incident_id, one.customer_id, letter.kind, letter.state, letter.cancelled,
-                letter.cancelled and letter.cancelled.note, letter.revision, letter.drill, letter.before is None,
+                letter.cancelled and letter.cancelled.note, one.holds_for(letter), letter.drill, letter.before is None,
                 [news.event_id for news in letter.news], [news.data for news in letter.news],
             )
             for one in correspondences
@@ -170,10 +170,11 @@ class Store:
             raise Conflict("a letter was begun beside us")
         await self._connection.execute(SQL["rewrite_letters"])
 
-    async def cancel_retracted(self, at_most: int) -> list[SettledLetter]:
-        """Cancel letters about what was taken back; so many at a time."""
-        note = Cancelled.RETRACTED.note
-        return [SettledLetter(*row) for row in await self._connection.fetch(SQL["cancel_retracted"], at_most, note)]
+    async def cancel_retracted(self, at_most: int) -> tuple[list[SettledLetter], set[Matter]]:
+        """Cancel letters about what was taken back, so many at a time; in which matters it takes a closer look."""
+        rows = await self._connection.fetch(SQL["cancel_retracted"], at_most, Cancelled.RETRACTED.note)
+        cancelled = [SettledLetter(*row) for row in rows if row["is_cancelled"]]
+        return cancelled, {(row["incident_id"], row["customer_id"]) for row in rows if not row["is_cancelled"]}
 
     async def stopped_in_vain(self, at_most: int) -> set[Matter]:
         """In which matters letters were cancelled because of a retraction that does not hold; so many at a time."""

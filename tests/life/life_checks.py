@@ -134,6 +134,7 @@ def considered(life: Life) -> None:
         "SELECT incident_id, revision, held, paused, spent FROM incident WHERE incident_id = ANY($1::text[])",
         list(life.world.incidents),
     )
+    assert {row["incident_id"] for row in rows} == set(life.oracle.incidents)
     for row in rows:
         incident = life.oracle.incidents[row["incident_id"]]
         assert (row["revision"], row["held"], row["paused"]) == (
@@ -270,18 +271,6 @@ def letters(life: Life, incident: Incident) -> None:
         if not incident.now.retracted and "details" in wants:
             withdrawn = {line.reverses for line in lines if line.reverses}
             assert given - withdrawn <= has, f"{customer} was not told of {given - withdrawn - has}"
-
-
-def _lost_its_correction(life: Life, incident_id: str, customer_id: str) -> bool:
-    """Not yet as it should be (worked case 11.17): a retraction cancels a correction that tells what was taken back.
-
-    Take this away together with the case's `not yet`.
-    """
-    query = (
-        "SELECT 1 AS n FROM letter WHERE incident_id = $1 AND customer_id = $2 AND kind = 'correction'"
-        " AND cancelled = 'retracted'"
-    )
-    return bool(life.world.rows(life.world.notifications, query, incident_id, customer_id))
 
 
 def _line(life: Life, entry_id: str) -> Any:

@@ -117,9 +117,7 @@ class Oracle:
         return True
 
     def _order(self, event_type: str, event_id: str, body: dict[str, Any]) -> bool:
-        incident = self.incidents.get(body["incident_id"])
-        if incident is None:
-            return False
+        incident = self.incidents.setdefault(body["incident_id"], Incident(body["incident_id"]))
         at = body.get("paused_at") or body["resumed_at"]
         order = (at, event_id, event_type == "incident.paused.v1")
         if incident.order is None or incident.order[:2] < order[:2]:
@@ -220,10 +218,18 @@ def published(incident: Incident, customer_id: str, judgement: Judgement) -> lis
         told.append(("entitlement.withdrawn.v1", customer_id, {**spoken, "withdrawals": withdrawals}))
     if judgement.given:
         remedies = [_remedy(entry) for entry in judgement.given]
-        told.append(("entitlement.granted.v1", customer_id, {**spoken, "remedies": remedies}))
+        judged = [_judged(incident, entry, one) for entry, one in zip(judgement.given, remedies, strict=True)]
+        told.append(("entitlement.granted.v1", customer_id, {**spoken, "remedies": judged}))
         if "announcement" in letters:
             told.append(("announcement.requested.v1", customer_id, {**shared, "remedies": remedies}))
     return told
+
+
+def _judged(incident: Incident, entry: Entry, remedy: dict[str, Any]) -> dict[str, Any]:
+    """A remedy with the moment by which it is judged whether it can be applied: that since which it is owed."""
+    if entry.kind not in ("extension", "addon") or entry.stamp == incident.now.revision:
+        return remedy
+    return {**remedy, "declared_at": incident.in_force[entry.stamp - 1].declared_at.isoformat()}
 
 
 def _withdrawal(entry: Entry, revision: int) -> dict[str, Any]:

@@ -158,6 +158,8 @@ class Ledger:
         """A remedy is applied once; one that has to be refused is followed by what the policy names in its place."""
         if remedy["entry_id"] in self.lines:
             return []
+        if "declared_at" in remedy:  # it is owed since another revision than the event's
+            event = {**event, "declared_at": remedy["declared_at"]}
         line = self._line(event, remedy)
         if line.kind in ("voucher", "credit"):
             self._pay(line, remedy)

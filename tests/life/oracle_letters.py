@@ -41,7 +41,7 @@ class Read:
 
 
 def read(kind: str, news: list[Data]) -> Read:
-    """Read a letter: what was given and taken back before it left is in it neither way."""
+    """Read a letter: what was given and taken back before it left is in it neither way, unless he knew of it."""
     letter = Read(kind)
     reversed_entries = {
         one["reverses"] for event in news for one in event.get("reversals", ()) if one["outcome"] == "applied"
@@ -53,7 +53,8 @@ def read(kind: str, news: list[Data]) -> Read:
         (letter.given if one["outcome"] == "applied" else letter.refused).add(one["entry_id"])
     if kind == "announcement":
         letter.given |= {one["entry_id"] for event in news for one in event.get("remedies", ())} - letter.refused
-    letter.taken = reversed_entries - letter.given
+    told_before = {entry for event in news for entry in event.get("told", ())}
+    letter.taken = reversed_entries - (letter.given - told_before)
     letter.given -= reversed_entries
     return letter
 

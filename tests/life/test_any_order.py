@@ -38,7 +38,7 @@ LEDGERS = {
         "contract": "contract_id, ends_on, terminated_on, extension_days, version",
         "entry": "incident_id, customer_id, entry_id, grant_id, rule, kind, outcome, reason, contract_id, product,"
         " days, amount, currency, reverses, substitutes, drill",
-        "addon": "addon_id, incident_id, customer_id, contract_id, product, ends_on, withdrawn_on",
+        "addon": "addon_id, incident_id, customer_id, contract_id, product, starts_on, ends_on, withdrawn_on",
         "voucher": "voucher_id, incident_id, customer_id, amount, currency, merchant, valid_until, code_hash,"
         " redeemed_at IS NULL AS good, voided_at IS NULL AS valid",
         "credit": "credit_id, incident_id, customer_id, amount, currency, reverses",
@@ -191,7 +191,7 @@ def _only_grows(policy: dict[str, Any]) -> bool:
 def growing(draw: st.DrawFn) -> Play:
     """One incident that is declared for a site and grows: longer, and at more sites."""
     policy = draw(policies("order").filter(_only_grows))
-    facts = _steady(draw(holdings(NAME, draw(st.integers(1, 3)))))
+    facts = draw(holdings(NAME, draw(st.integers(1, 3))))
     sites, end = [SITES[0]], draw(st.integers(1, 30))
     said: list[Said] = []
     for number in range(1, draw(st.integers(2, 5)) + 1):

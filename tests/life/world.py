@@ -53,9 +53,9 @@ from services.notifications.retractions import Retractions
 from services.notifications.sender import Sender
 from services.notifications.store import MIGRATIONS as NOTIFICATIONS
 from services.runtime import database
-from services.runtime.consumer import Route
 from services.runtime.database import Pool
 from services.runtime.envelope import Record
+from services.runtime.handling import Route
 from services.runtime.metrics import Metrics
 from services.runtime.outbox import unpack
 from services.runtime.service import MIGRATIONS as RUNTIME

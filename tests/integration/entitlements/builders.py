@@ -19,8 +19,8 @@ from services.entitlements.plan import Planner
 from services.entitlements.policy import Policies, load_policies, parse_policy_text
 from services.entitlements.store import SQL
 from services.entitlements.worker import Worker
-from services.runtime.consumer import Route
 from services.runtime.database import Pool
+from services.runtime.handling import Route
 from services.runtime.work import Workbench
 from tests.integration.wire import Arrived, Reader, arrived, events, stand_at_the_ends, take_in
 from tests.unit.entitlements.builders import ARUBA, incident

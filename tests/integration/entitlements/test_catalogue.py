@@ -43,3 +43,16 @@ async def test_a_policy_whose_file_is_gone_is_still_run(entitlements: Entitlemen
     await entitlements.cut()
     await entitlements.decide()
     assert len(await entitlements.entries()) == 1
+
+
+async def test_once_the_outbox_has_let_go_of_them_policies_are_said_anew_from_the_table(
+    entitlements: Entitlements,
+) -> None:
+    await entitlements.publish(TEXT)
+    before = await entitlements.reader.data(topics.POLICIES)
+    await entitlements.pool.execute("UPDATE outbox SET created_at = now() - interval '91 days'")
+    await entitlements.workbench.relay.prune()
+    entitlements.workbench.relay.restate = Catalogue(Policies({})).restate
+    assert [count async for count in entitlements.workbench.relay.republish()] == [len(before)]
+    told_policies = await entitlements.reader.data(topics.POLICIES)
+    assert {told_policies.count(policy) for policy in before} == {2}

@@ -266,9 +266,27 @@ async def test_of_two_orders_the_later_counts_whatever_comes_first(entitlements:
     assert await entitlements.pool.fetchval("SELECT paused FROM incident") is False
 
 
-async def test_an_order_for_an_incident_that_nobody_declared_is_set_aside(entitlements: Entitlements) -> None:
-    await entitlements.take(paused("2011-05-13T11:00:00+00:00"), approved("0" * 64))
-    assert await reasons(entitlements) == [f"there is no incident {INCIDENT}: declare it first"] * 2
+async def test_an_approval_for_an_incident_that_nobody_declared_is_set_aside(entitlements: Entitlements) -> None:
+    await entitlements.take(approved("0" * 64))
+    assert await reasons(entitlements) == [f"there is no incident {INCIDENT}: declare it first"]
+
+
+@pytest.mark.parametrize("drill", [False, True])
+async def test_an_incident_that_was_paused_before_it_was_declared_stands_still(
+    entitlements: Entitlements, drill: bool
+) -> None:
+    await entitlements.take(told(dedicated("K1", "C1")), paused("2011-05-13T11:00:00+00:00"))
+    await entitlements.take(declared(said(drill=drill)))
+    await entitlements.cut()
+    await go_on(entitlements)
+    assert await entitlements.entries() == []
+    await entitlements.take(resumed("2011-05-13T12:00:00+00:00"))
+    await entitlements.cut()
+    await go_on(entitlements)
+    assert len(await entitlements.entries()) == 2
+    assert await entitlements.state() == (1, 1, "done")
+    assert await reasons(entitlements) == []
+    assert await entitlements.pool.fetchval("SELECT drill FROM incident") is drill
 
 
 # ── Preview, comparison, audit over HTTP ─────────────────────────────────────────────────────────────────────────

@@ -62,6 +62,7 @@ async def test_the_books_count_every_letter_by_kind_and_state(
         "letters": {"details": {"sent": 1, "in_doubt": 1, "pending": 2, "no_address": 1}, "correction": {"pending": 1}},
         "without_profile": ["C4"],
         "quarantined": [],
+        "dropped": [],
         "drill": False,
     }
     buckets = await ask(asked, f"/census/{INCIDENT}/buckets")

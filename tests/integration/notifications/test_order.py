@@ -82,3 +82,14 @@ async def test_any_order_and_repetition_of_a_customers_news_gives_the_same_lette
         assert mixed == straight
 
     await asyncio.to_thread(same)
+
+
+async def test_a_declaration_under_a_policy_that_is_none_makes_way_for_one_that_can_be_run(
+    notifications: Notifications,
+) -> None:
+    """Entitlements has refused the first, and decided by the second: its letters must be able to leave."""
+    await notifications.take(customers(profile("C1")), declared(policy="mistyped@1"), declared(title="Under a policy"))
+    await notifications.take(adjusted("C1"))
+    assert len(await notifications.texts()) == 1
+    await notifications.take(declared(title="Another body"))
+    assert await notifications.pool.fetch("SELECT title FROM incident") == [("Under a policy",)]

@@ -26,6 +26,7 @@ from tests.integration.notifications.builders import (
     resolved,
     retracted,
     reversed_,
+    text_of,
 )
 from tests.integration.scripted_relay import Relay, relaying
 from tests.integration.wire import Arrived, until
@@ -159,6 +160,63 @@ async def test_what_was_announced_and_is_honoured_is_told_in_detail_after_a_retr
         await notifications.take(batch)
         await notifications.see_to_retractions()
     assert await notifications.letters() == [("C1", "details", "pending"), ("C1", "announcement", "sent")]
+
+
+# ── A correction that has not left when the rest is taken back too ───────────────────────────────────────────────
+
+
+async def corrected(notifications: Notifications, reversals: list[dict[str, Any]], where: str) -> Notifications:
+    """One customer who was told of two remedies, and a correction about what a narrower revision took of them."""
+    await notifications.take(declared(), customers(profile("C1", locale="en")), adjusted("C1"))
+    await notifications.leave()
+    await notifications.take(amended(2, scope={"sites": ["elsewhere"]}))
+    await notifications.take(*([retracted(3)] if where == "first" else []), reversed_("C1", reversals=reversals))
+    if where == "last":
+        await notifications.take(retracted(3))
+    return notifications
+
+
+@pytest.mark.parametrize("where", ["first", "last"])
+async def test_a_correction_leaves_after_a_retraction_that_has_nothing_more_to_take(
+    notifications: Notifications, empty_folder: Path, where: str
+) -> None:
+    it = await corrected(notifications, BACK, where)
+    await it.see_to_retractions()
+    async with relaying(Relay()) as relay, it.sending(relay.port, empty_folder):
+        await until(lambda: it.all_are("sent"))
+    ((_, letter),) = relay.accepted
+    assert "end date again: 1 December 2011" in text_of(letter)
+    assert "is no longer valid" in text_of(letter)
+    assert await it.told() == [("C1", "correction", "sent")], "it was never cancelled in between"
+
+
+@pytest.mark.parametrize("where", ["first", "last"])
+async def test_a_correction_waits_for_what_the_retraction_takes_and_tells_it_too(
+    notifications: Notifications, empty_folder: Path, where: str
+) -> None:
+    it = await corrected(notifications, BACK[:1], where)
+    async with relaying(Relay()) as relay, it.sending(relay.port, empty_folder):
+        await it.see_to_retractions()
+        await asyncio.sleep(0.3)
+        assert await it.letters("kind", "state") == [("details", "sent"), ("correction", "suppressed")]
+        await it.take(reversed_("C1", reversals=BACK[1:], revision=3))
+        await until(lambda: it.all_are("sent"))
+    ((_, letter),) = relay.accepted
+    assert "end date again: 1 December 2011" in text_of(letter)
+    assert "is no longer valid" in text_of(letter)
+
+
+async def test_a_correction_waits_for_a_second_retraction_as_for_the_first(notifications: Notifications) -> None:
+    """It may leave under the first; the incident is reopened, something is given, and it is taken back again."""
+    it = await corrected(notifications, BACK, "last")
+    await it.see_to_retractions()
+    await it.take(amended(4), adjusted("C1", outcomes=[voucher(entry_id="e5", code="NEW")], which="again", revision=4))
+    await it.take(retracted(5))
+    await it.see_to_retractions()
+    assert await it.letters("kind", "state") == [("details", "sent"), ("correction", "suppressed")]
+    await it.take(reversed_("C1", reversals=[reversal("voucher", "e5")], revision=5))
+    assert await it.letters("kind", "state") == [("details", "sent"), ("correction", "pending")]
+    assert "NEW" not in (await it.texts())["C1", "correction"]
 
 
 # ── What a statement after it frees ──────────────────────────────────────────────────────────────────────────────

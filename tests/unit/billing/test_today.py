@@ -54,6 +54,18 @@ def test_the_declaration_counts_and_not_the_day_of_the_processing() -> None:
     assert entries[0].outcome == "applied"
 
 
+def test_a_remedy_that_is_owed_since_another_revision_is_of_its_time() -> None:
+    """An event may hold what several revisions owe, each judged by its own now, whenever it was decided."""
+    held = contract(ends_on="2011-05-14")
+    then = datetime(2011, 5, 14, 12, tzinfo=UTC)
+    late = datetime(2011, 5, 20, 12, tzinfo=UTC)
+    days, gift = (remedy.model_copy(update={"declared_at": then}) for remedy in (extension(), addon()))
+    entries, changed = decided(event(days, gift, declared_at=late), held)
+    assert [entry.reason for entry in entries] == [None, None]
+    assert changed[held.contract_id].complimentary[0].starts_on == date(2011, 5, 14)
+    assert decided(event(extension(), declared_at=late), held)[0][0].reason == "expired"
+
+
 def test_an_event_without_a_declaration_is_of_its_own_time() -> None:
     held = contract(ends_on="2011-05-20")
     undated = event(extension(), declared_at=None)

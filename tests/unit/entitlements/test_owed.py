@@ -113,6 +113,12 @@ def test_a_retraction_withdraws_everything_whatever_the_facts_are_today() -> Non
     assert follows([0, 0, 0], ["1:10", "2:5"], retracted=True) == ([2, 1], [])
 
 
+@pytest.mark.parametrize("became", ["honoured", "taken back"])
+def test_a_retraction_withdraws_nothing_a_second_time(became: str) -> None:
+    assert follows([10, 0, 0], [f"1:10 {became}", "2:5"], retracted=True) == ([2], [])
+    assert follows([10, 0], [f"1:10 {became}"], retracted=True, honour=False) == ([], [])
+
+
 def test_an_entry_of_a_revision_that_is_not_known_here_stands() -> None:
     """A run of an older revision that ends late finds what the newer one has written."""
     assert follows([10], ["1:10", "2:5"], honour=False) == ([], [])

@@ -211,7 +211,7 @@ def test_one_contract_that_was_hit_entitles_the_customer() -> None:
     assert {grant.target for grant in decision.grants} == {"K2", CUSTOMER}
 
 
-@pytest.mark.parametrize("instant", ["1066-10-14T09:00:00+00:00", "9999-12-31T23:59:59-12:00"])
+@pytest.mark.parametrize("instant", ["1066-10-14T09:00:00+00:00", "9999-12-31T11:59:59-12:00"])
 def test_an_instant_far_outside_the_calendar_is_refused_when_the_incident_is_prepared(instant: str) -> None:
     with pytest.raises(ValueError, match="not in the years 1900 to 2999"):
         prepared(declared_at=instant)
