@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from schemas import topics
 from services.billing import books, messages, redemptions, trials
-from services.billing.handlers import Handlers
+from services.billing.handlers import Handlers, restate
 from services.billing.metrics import BillingMetrics
 from services.billing.settings import Settings
 from services.billing.vouchers import Codes
 from services.runtime import http, service
-from services.runtime.consumer import Route
+from services.runtime.handling import Route
 
 NAME = "billing"
 
@@ -20,6 +20,7 @@ async def serve(settings: Settings) -> None:
         codes, metrics = Codes(settings.secret), BillingMetrics(parts.metrics.registry)
         handlers = Handlers(codes, metrics)
         consumer = parts.consumer({topics.ENTITLEMENTS: Route(messages.ENTITLEMENTS, handlers.entitlements)})
+        parts.relay.restate = restate
         app = parts.api()
         operator = http.operator(settings.operator_token)
         books.mount(app, parts.pool)

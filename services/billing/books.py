@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
+import orjson
 from fastapi import FastAPI
 
 from schemas import topics
 from schemas.values import plain
 from services.billing.store import SQL
-from services.runtime import census
+from services.runtime import census, quarantine
 from services.runtime.database import Connection, Pool
 
 _CENSUS = "SELECT customer_id AS member, entry_id AS item FROM entry WHERE incident_id = $1 AND substitutes IS NULL"
@@ -45,6 +46,7 @@ async def _books(connection: Connection, incident_id: str) -> dict[str, Any]:
     numbers = await connection.fetchrow(SQL["books"], incident_id)
     effects = await connection.fetchrow(SQL["effects"], incident_id)
     stands = dict(await connection.fetch(SQL["reversals"], incident_id))
+    not_applied = await quarantine.standing(connection, [topics.ENTITLEMENTS], orjson.dumps(incident_id))
     return {
         **numbers,
         "reversals": {"applied": stands.pop(None, 0), "refused": stands},
@@ -56,7 +58,8 @@ async def _books(connection: Connection, incident_id: str) -> dict[str, Any]:
             *[_unbalanced(*row) for row in await connection.fetch(SQL["unbalanced_accounts"], incident_id)],
         ],
         "held": await connection.fetchval(SQL["held_of_incident"], incident_id),
-        "quarantined": [row[0] for row in await connection.fetch(SQL["quarantined"], topics.ENTITLEMENTS)],
+        "quarantined": not_applied.waiting,
+        "dropped": not_applied.dropped,
     }
 
 

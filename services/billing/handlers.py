@@ -15,10 +15,13 @@ from services.billing.reversals import Ledger
 from services.billing.store import Case, Store
 from services.billing.vouchers import Codes
 from services.runtime import tally
+from services.runtime.database import Connection
 from services.runtime.envelope import Message
+from services.runtime.relay import Page
 from services.runtime.work import Transaction
 
 _GRANTED = "entitlement.granted.v1"
+_PAGE = 5_000
 
 
 class Handlers:
@@ -54,6 +57,13 @@ class Handlers:
         transaction.publish(topics.CONTRACTS, messages.contracts(settled.changed.values()))
         transaction.publish(topics.PROGRESS, messages.progress(totals, drills))
         self._metrics.count(entry for answer in answers for entry in answer.entries)
+
+
+async def restate(connection: Connection, after: str) -> Page:
+    """The contracts that come after this one, as they stand: their topic keeps the last word on each for ever."""
+    found = await Store(connection).contracts_after(after, _PAGE)
+    mark = found[-1].contract_id if len(found) == _PAGE else None
+    return {topics.CONTRACTS: messages.contracts(found)} if found else {}, mark
 
 
 async def _facts(store: Store, batch: Sequence[Message]) -> Facts:

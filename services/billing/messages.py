@@ -163,7 +163,7 @@ def _contract(contract: Contract) -> dict[str, Any]:
     if contract.complimentary:
         told["complimentary"] = [
             {"addon_id": a.addon_id, "product": a.product, "starts_on": a.starts_on, "ends_on": a.ends_on}
-            for a in contract.complimentary
+            for a in sorted(contract.complimentary)  # one telling of a version is like another, to the byte
         ]
     return told
 

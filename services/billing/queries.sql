@@ -12,6 +12,11 @@ SELECT contract_id, customer_id, family, product, site, starts_on, ends_on, term
        addons, attributes, version
 FROM contract WHERE contract_id = ANY($1::text[]);
 
+-- contracts_after: Contracts as they stand, in order from one on, held until they are published
+SELECT contract_id, customer_id, family, product, site, starts_on, ends_on, terminated_on, monthly_fee, currency,
+       addons, attributes, version
+FROM contract WHERE contract_id > $1 ORDER BY contract_id LIMIT $2 FOR UPDATE;
+
 -- complimentary: The add-ons that remedies have put on these contracts; a withdrawn one ends on that day
 SELECT contract_id, addon_id::text, product, starts_on, greatest(starts_on, least(ends_on, withdrawn_on)) AS ends_on
 FROM addon WHERE contract_id = ANY($1::text[]) ORDER BY addon_id;
@@ -176,9 +181,6 @@ FULL JOIN (SELECT customer_id, currency, sum(amount) AS amount FROM entry
            WHERE incident_id = $1 AND kind = 'credit' AND outcome = 'applied' AND NOT drill
            GROUP BY customer_id, currency) AS ledger USING (customer_id, currency)
 WHERE coalesce(booked.amount, 0) <> coalesce(ledger.amount, 0) ORDER BY customer_id, currency LIMIT 100;
-
--- quarantined: The customers whose entitlements were set aside
-SELECT DISTINCT convert_from(key, 'UTF8') AS customer_id FROM quarantine WHERE topic = $1 AND key IS NOT NULL;
 
 -- customer_entries: One customer's entries for an incident
 SELECT entry_id::text, grant_id::text, revision, rule, kind, outcome, reason, contract_id, product, days, ends_on_before,

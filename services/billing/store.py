@@ -81,6 +81,10 @@ class Store:
         rows = await self._connection.fetch(SQL["read_contracts"], list(contract_ids))
         return {contract.contract_id: contract for contract in await self.contracts(rows)}
 
+    async def contracts_after(self, contract_id: str, at_most: int) -> list[Contract]:
+        """The contracts that come after this one in the order of ids, held until the transaction ends."""
+        return await self.contracts(await self._connection.fetch(SQL["contracts_after"], contract_id, at_most))
+
     async def contracts(self, rows: Sequence[Mapping[str, Any]]) -> list[Contract]:
         """Rows of the contract table as contracts, with their complimentary add-ons."""
         given = await self._connection.fetch(SQL["complimentary"], [row["contract_id"] for row in rows])

@@ -3,6 +3,7 @@
 Customers considered = entitled + excluded; entitled = adjusted + quarantined; remedies granted = applied + refused;
 withdrawals asked for = reversals applied + refused; customers adjusted = details letters settled, whichever way, and
 entitled = announcements, where the policy wants them. What does not add up is a gap, and the customers in it are named.
+A record that is set aside is quarantined and a gap; one that somebody dropped is still quarantined, and an answer.
 Leaves to `census` the comparison of who is held by whom.
 """
 
@@ -31,7 +32,9 @@ def close(
     now: datetime,
 ) -> dict[str, Any]:
     """The books as `amends reconcile --output json` prints them; `now` is for what a person can still approve."""
-    quarantined = granted_applied.missing & frozenset(billing["quarantined"])
+    waiting, dropped = frozenset(billing["quarantined"]), frozenset(billing.get("dropped", ()))
+    quarantined = granted_applied.missing & (waiting | dropped)
+    not_taken_in = frozenset(notifications.get("dropped", ()))
     wanted = tuple(incident.get("letters", DETAILS))
     letters = {
         kind: {status: notifications["letters"].get(kind, {}).get(status, 0) for status in STATUSES}
@@ -40,10 +43,11 @@ def close(
     reversals = _reversals(entitlements, billing)
     gaps = [
         *_under_way(incident, entitlements, billing, letters, notifications["without_profile"], now),
-        *_held_apart(granted_applied, quarantined),
-        *_letter_gaps(adjusted_told, frozenset(notifications["quarantined"])),
+        *_held_apart(granted_applied, waiting, dropped),
+        *_letter_gaps(adjusted_told, frozenset(notifications["quarantined"]), not_taken_in),
         *[Gap(f"billing's ledger does not add up: {problem}") for problem in billing["unsound"]],
-        *_sums(entitlements, billing, reversals, letters, wanted, len(quarantined)),
+        *_customers(entitlements, billing, letters, wanted, quarantined, adjusted_told.missing & not_taken_in),
+        *_remedies(entitlements, billing, reversals, _unanswered(granted_applied, dropped)),
     ]
     return {
         "incident_id": incident["incident_id"],
@@ -85,13 +89,15 @@ def _under_way(
     return found + ([Gap(f"the incident {waits}")] if waits else [])
 
 
-def _held_apart(granted_applied: Differences, quarantined: frozenset[str]) -> list[Gap]:
-    """Whom entitlements and billing do not hold alike."""
+def _held_apart(granted_applied: Differences, waiting: frozenset[str], dropped: frozenset[str]) -> list[Gap]:
+    """Whom entitlements and billing do not hold alike; whoever's record was dropped has his answer."""
+    missing, unlike = granted_applied.missing - dropped, granted_applied.unlike - dropped
     return [
-        *gap("customers are entitled and quarantined in billing", quarantined),
-        *gap("customers are entitled and not adjusted", granted_applied.missing - quarantined),
+        *gap("customers are entitled and quarantined in billing", missing & waiting),
+        *gap("customers are entitled and not adjusted", missing - waiting),
         *gap("customers are adjusted and were not entitled", granted_applied.unexpected),
-        *gap("customers have other remedies in billing than they were granted", granted_applied.unlike),
+        *gap("customers are adjusted, and more of theirs is quarantined in billing", unlike & waiting),
+        *gap("customers have other remedies in billing than they were granted", unlike - waiting),
     ]
 
 
@@ -131,28 +137,52 @@ def _unsettled(letters: Letters, without_profile: Sequence[str]) -> list[Gap]:
     return found
 
 
-def _letter_gaps(adjusted_told: Differences, quarantined: frozenset[str]) -> list[Gap]:
-    set_aside = adjusted_told.missing & quarantined
+def _letter_gaps(adjusted_told: Differences, waiting: frozenset[str], dropped: frozenset[str]) -> list[Gap]:
+    missing = adjusted_told.missing - dropped
     return [
-        *gap("customers are adjusted and quarantined in notifications", set_aside),
-        *gap("customers are adjusted and have no letter", adjusted_told.missing - set_aside),
+        *gap("customers are adjusted and quarantined in notifications", missing & waiting),
+        *gap("customers are adjusted and have no letter", missing - waiting),
         *gap("customers have a letter and were not adjusted", adjusted_told.unexpected),
     ]
 
 
-def _sums(
-    entitlements: Told, billing: Told, reversals: Told, letters: Letters, wanted: Sequence[str], quarantined: int
+def _customers(
+    entitlements: Told,
+    billing: Told,
+    letters: Letters,
+    wanted: Sequence[str],
+    quarantined: frozenset[str],
+    untold: frozenset[str],
 ) -> list[Gap]:
-    """The equations of the books, as sums; the comparison of ids names who is behind a difference."""
+    """The equations of the books, as sums; the comparison of ids names who is behind a difference.
+
+    `untold`: customers whose answer was dropped in notifications, so that no letter was written.
+    """
     entitled, adjusted = entitlements["entitled"], billing["customers"]
     equations = [
         ("customers considered", entitlements["considered"], entitled + entitlements["excluded"]),
-        ("customers entitled", entitled, adjusted + quarantined),
-        ("remedies granted", entitlements["remedies"], billing["applied"] + billing["refused"]),
-        ("withdrawals asked for", reversals["asked"], reversals["applied"] + reversals["refused"]),
+        ("customers entitled", entitled, adjusted + len(quarantined)),
     ]
     if "details" in wanted:
-        equations.append(("customers adjusted", adjusted, sum(letters["details"].values())))
+        equations.append(("customers adjusted", adjusted, sum(letters["details"].values()) + len(untold)))
     if "announcement" in wanted:
         equations.append(("customers announced to", entitled, sum(letters["announcement"].values())))
+    return _unequal(equations)
+
+
+def _remedies(entitlements: Told, billing: Told, reversals: Told, unanswered: int) -> list[Gap]:
+    """Everything that was granted or withdrawn has its answer from billing, or from whoever dropped it."""
+    granted, answered = entitlements["remedies"], billing["applied"] + billing["refused"]
+    asked, taken = reversals["asked"], reversals["applied"] + reversals["refused"]
+    if unanswered:  # of a record that nobody could read, nobody knows what was in it
+        return _unequal([("remedies granted and withdrawn", granted + asked, answered + taken + unanswered)])
+    return _unequal([("remedies granted", granted, answered), ("withdrawals asked for", asked, taken)])
+
+
+def _unanswered(granted_applied: Differences, dropped: frozenset[str]) -> int:
+    """How many remedies and withdrawals were in the records that somebody dropped."""
+    return sum(more for customer, more in granted_applied.items.items() if customer in dropped)
+
+
+def _unequal(equations: Sequence[tuple[str, int, int]]) -> list[Gap]:
     return [Gap(f"{name}: {left}, and it should be {right}") for name, left, right in equations if left != right]

@@ -6,7 +6,7 @@ Services answer with hashes of whole buckets of customers; the members are compa
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 NAMED_AT_MOST = 20
@@ -51,6 +51,16 @@ class Differences:
     missing: frozenset[str] = frozenset()
     unexpected: frozenset[str] = frozenset()
     unlike: frozenset[str] = frozenset()
+    items: Mapping[str, int] = field(default_factory=dict)
+    """How many items more the first service holds than the second, by customer, of those who are missing or unlike."""
+
+    def __or__(self, other: Differences) -> Differences:
+        return Differences(
+            self.missing | other.missing,
+            self.unexpected | other.unexpected,
+            self.unlike | other.unlike,
+            {**self.items, **other.items},
+        )
 
 
 def differences(left: Sequence[Mapping[str, Any]], right: Sequence[Mapping[str, Any]], *, items: bool) -> Differences:
@@ -59,4 +69,6 @@ def differences(left: Sequence[Mapping[str, Any]], right: Sequence[Mapping[str, 
     here = {row["member"]: (row["items"], row["items_hash"]) for row in right}
     both = there.keys() & here.keys()
     unlike = frozenset(member for member in both if there[member] != here[member]) if items else frozenset()
-    return Differences(frozenset(there.keys() - here.keys()), frozenset(here.keys() - there.keys()), unlike)
+    missing = frozenset(there.keys() - here.keys())
+    more = {member: there[member][0] - here.get(member, (0, ""))[0] for member in missing | unlike}
+    return Differences(missing, frozenset(here.keys() - there.keys()), unlike, more)

@@ -10,7 +10,7 @@ from types import FrameType
 import typer
 
 from deploy.local.errors import StackError
-from services.cli import imports, policies
+from services.cli import imports, policies, quarantine
 from services.cli.approve import approve_command, pause_command, resume_command
 from services.cli.audit import audit_command
 from services.cli.declare import amend_command, declare_command, resolve_command, retract_command
@@ -35,6 +35,7 @@ app = typer.Typer(
 )
 app.add_typer(imports.app, name="import")
 app.add_typer(policies.app, name="policy")
+app.add_typer(quarantine.app, name="quarantine")
 _COMMANDS: dict[str, Callable[..., None]] = {
     "up": up_command,
     "down": down_command,

@@ -49,12 +49,8 @@ def _compare(services: Services, incident_id: str, left: str, right: str, *, ite
     path = f"/census/{part(incident_id)}/buckets"
     found = Differences()
     for bucket in census.differing(services.get(left, path), services.get(right, path), items=items):
-        here = census.differences(
-            services.get(left, f"{path}/{bucket}"), services.get(right, f"{path}/{bucket}"), items=items
-        )
-        found = Differences(
-            found.missing | here.missing, found.unexpected | here.unexpected, found.unlike | here.unlike
-        )
+        members = (services.get(service, f"{path}/{bucket}") for service in (left, right))
+        found |= census.differences(*members, items=items)
     return found
 
 

@@ -12,6 +12,7 @@ from rich.table import Table
 from deploy.local import stack
 from services.cli.asking import ROOT, Root
 from services.cli.errors import CommandError
+from services.cli.halts import troubles
 from services.cli.output import Format, Output, data, people, print_json
 
 Fresh = Annotated[bool, typer.Option("--fresh", help="Forget everything first.")]
@@ -59,14 +60,22 @@ def status_command(root: Root = ROOT, output: Output = Format.TEXT) -> None:
     components = stack.status(root)
     if not components:
         raise CommandError(f"no stack was ever started at {root}: start one with `amends up`")
+    wrong = troubles(stack.Stack.load(root)) if any(component.running for component in components) else {}
     if output is Format.JSON:
-        print_json([{"name": c.name, "pid": c.pid, "port": c.port, "running": c.running} for c in components])
+        print_json(
+            [
+                {"name": c.name, "pid": c.pid, "port": c.port, "running": c.running}
+                | ({"wrong": wrong[c.name]} if c.name in wrong else {})
+                for c in components
+            ]
+        )
     else:
         table = Table("component", "port", "pid", "")
         for c in components:
-            table.add_row(
-                c.name, str(c.port), str(c.pid or ""), "[green]runs[/]" if c.running else "[red]does not run[/]"
-            )
+            state = "[green]runs[/]" if c.running else "[red]does not run[/]"
+            table.add_row(c.name, str(c.port), str(c.pid or ""), "[red]does not work[/]" if c.name in wrong else state)
         data.print(table)
     if not all(component.running for component in components):
         raise CommandError("not everything runs: `amends up` starts what is missing")
+    if wrong:
+        raise CommandError("\n".join(f"{name}: {problem}" for name, problem in wrong.items()))

@@ -16,10 +16,12 @@ from rich.progress import Progress
 from services.cli.asking import ROOT, Root, Services
 from services.cli.audit import line
 from services.cli.errors import CommandError
+from services.cli.halts import troubles
 from services.cli.hold import STATES
 from services.cli.orders import trail
 from services.cli.output import Format, Output, data, people, print_json
 from services.cli.progress import bars
+from services.cli.reconcile import reconcile
 from services.cli.standing import Standing, standing
 from services.cli.words import DRILL
 
@@ -37,9 +39,14 @@ def watch_command(
 ) -> None:
     """Follow an incident until everyone is told; exits with 1 when that does not come about."""
     services = Services(root)
-    _wait_until_known(services, incident_id)
+    try:
+        _wait_until_known(services, incident_id)
+    except CommandError as error:
+        raise CommandError(_with_troubles(services, str(error))) from None
     with bars() as progress:
         end = follow(_looking(services, incident_id), progress, deadline, wait=wait)
+    # Nothing moves any more: what is missing may be what somebody has dropped, and answers for.
+    done = end.is_done or (end.planned and not end.hold and bool(reconcile(services, incident_id)["closed"]))
     if output is Format.JSON:
         print_json(
             {
@@ -47,7 +54,7 @@ def watch_command(
                 "revision": end.run[0],
                 "drill": end.drill,
                 "state": end.state,
-                "done": end.is_done,
+                "done": done,
                 "waits_for": end.hold,
                 "considered": end.considered,
                 "entitled": end.entitled,
@@ -56,10 +63,10 @@ def watch_command(
                 "settled": end.settled,
             }
         )
-    elif end.is_done:
+    elif done:
         data.print(in_words(end))
-    if not end.is_done:
-        raise CommandError(_unfinished(incident_id, end))
+    if not done:
+        raise CommandError(_with_troubles(services, _unfinished(incident_id, end)))
 
 
 def in_words(end: Standing) -> str:
@@ -77,6 +84,11 @@ def _unfinished(incident_id: str, end: Standing) -> str:
         f"remedies answered for, {end.settled:,} of {end.letters:,} letters settled; "
         f"see `amends reconcile {incident_id}` for who is missing"
     )
+
+
+def _with_troubles(services: Services, said: str) -> str:
+    """What is not done, and which service would have to be mended first."""
+    return "\n".join([said, *(f"{name}: {problem}" for name, problem in troubles(services.stack).items())])
 
 
 def _wait_until_known(services: Services, incident_id: str) -> None:

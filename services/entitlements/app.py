@@ -12,7 +12,7 @@ from services.entitlements.policy import load_policies
 from services.entitlements.settings import Settings
 from services.entitlements.worker import Worker
 from services.runtime import http, service
-from services.runtime.consumer import Route
+from services.runtime.handling import Route
 
 NAME = "entitlements"
 
@@ -32,6 +32,7 @@ async def serve(settings: Settings) -> None:
         planner = Planner(parts.pool, parts.workbench, catalogue, settings.kafka, settings.chunk_customers)
         metrics = EntitlementsMetrics(parts.metrics.registry)
         worker = Worker(parts.pool, parts.workbench, catalogue, metrics, f"w{settings.worker}")
+        parts.relay.restate = catalogue.restate
         app = parts.api()
         operator = http.operator(settings.operator_token)
         books.mount(app, parts.pool, catalogue, operator)

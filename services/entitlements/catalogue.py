@@ -17,6 +17,7 @@ from services.entitlements.policy import Policies, Policy, policy_from_body
 from services.entitlements.policy_errors import PolicyError
 from services.entitlements.store import SQL
 from services.runtime.database import Connection
+from services.runtime.relay import Page
 from services.runtime.work import Transaction
 
 log = structlog.get_logger()
@@ -42,6 +43,12 @@ class Catalogue:
                 )
         if changed:
             raise PolicyError(changed)
+
+    async def restate(self, connection: Connection, _: str) -> Page:
+        """Every policy that was published: their topic keeps them for ever."""
+        rows = await connection.fetch(SQL["policies"])
+        records = [record for row in rows for record in messages.policy_published(policy_from_body(row["body"]))]
+        return {topics.POLICIES: records} if records else {}, None
 
     async def named(self, connection: Connection, key: str) -> Policy:
         """The policy of that name; raises `PolicyError` with the names that are known when there is none."""

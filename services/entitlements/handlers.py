@@ -47,6 +47,7 @@ class Handlers:
             case "incident.approved.v1":
                 return await orders.approve(self._catalogue, message, transaction)
             case "incident.paused.v1" | "incident.resumed.v1":
-                return await orders.pause(message, transaction)
+                await orders.pause(message, transaction)
+                return None
             case _:
                 return await revisions.take_in(self._catalogue, message, transaction)

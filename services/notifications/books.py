@@ -19,7 +19,7 @@ from services.notifications.news import content
 from services.notifications.register import Register
 from services.notifications.samples import NOBODY, subject, text
 from services.notifications.store import SQL
-from services.runtime import census
+from services.runtime import census, quarantine
 from services.runtime.database import Pool
 
 _CENSUS = "SELECT customer_id AS member, NULL::text AS item FROM letter WHERE incident_id = $1"
@@ -37,11 +37,13 @@ def mount(app: FastAPI, pool: Pool, head: Letterhead, language: str, operator: A
             letters: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
             for kind, state, count in await connection.fetch(SQL["books"], incident_id):
                 letters[kind]["pending" if state in _UNSETTLED else state] += count
+            not_taken_in = await quarantine.standing(connection, _NEWS, orjson.dumps(incident_id))
             return {
                 "customers": await connection.fetchval(SQL["written_to"], incident_id),
                 "letters": letters,
                 "without_profile": [row[0] for row in await connection.fetch(SQL["without_profile"], incident_id)],
-                "quarantined": [row[0] for row in await connection.fetch(SQL["quarantined"], _NEWS)],
+                "quarantined": not_taken_in.waiting,
+                "dropped": not_taken_in.dropped,
                 "drill": await connection.fetchval(SQL["is_drill"], incident_id),
             }
 

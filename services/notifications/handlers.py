@@ -26,8 +26,8 @@ from services.notifications.register import Register
 from services.notifications.reporting import ADDRESSES, PENDING, STATED, Report, report
 from services.notifications.store import Draft, Matter, Store, Unsent
 from services.runtime import bell
-from services.runtime.consumer import Route
 from services.runtime.envelope import Message
+from services.runtime.handling import Route
 from services.runtime.work import Transaction
 
 _AT_A_TIME = 1_000

@@ -24,8 +24,10 @@ from services.notifications.domain import SettledLetter
 from services.runtime.envelope import Decoder, Encoder, Record
 
 SOURCE = "urn:amends:notifications"
-ADJUSTMENTS = Decoder({"adjustment.applied.v1": AdjustmentApplied, "adjustment.reversed.v1": AdjustmentReversed})
-ANNOUNCEMENTS = Decoder({"announcement.requested.v1": AnnouncementRequested})
+ADJUSTMENTS = Decoder(
+    {"adjustment.applied.v1": AdjustmentApplied, "adjustment.reversed.v1": AdjustmentReversed}, kept=True
+)
+ANNOUNCEMENTS = Decoder({"announcement.requested.v1": AnnouncementRequested}, kept=True)
 CUSTOMERS = Decoder({"customer.changed.v1": CustomerChanged}, tombstones=True)
 INCIDENTS = Decoder(
     {

@@ -68,7 +68,7 @@ CREATE TABLE letter (
     claimed_at timestamptz,
     note text, -- the relay's last reply, or why there was none
     settled_at timestamptz,
-    revision integer NOT NULL DEFAULT 1, -- the highest of its events'
+    revision integer NOT NULL DEFAULT 1, -- the highest of its events', or of a retraction that it may leave under
     drill boolean NOT NULL DEFAULT false, -- written like any other and handed to no relay: suppressed, not cancelled
     cancelled text CHECK (cancelled IN ('withdrawn', 'retracted', 'overtaken')), -- why it does not leave, for now
     CHECK ((state = 'sending') = (claimed_by IS NOT NULL)),

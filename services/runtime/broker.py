@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import UnknownTopicOrPartitionError
 
+from services.runtime import lenient
 from services.runtime.errors import Transient
 
 _SESSION_MS, _HEARTBEAT_MS = 6_000, 2_000
@@ -49,6 +50,7 @@ async def join(kafka: str, group: str, topics: Sequence[str], on_change: Callabl
 
     `on_change` is called whenever the assignment changes.
     """
+    lenient.install()
     consumer = AIOKafkaConsumer(
         bootstrap_servers=kafka,
         group_id=group,

@@ -9,37 +9,26 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import structlog
 from aiokafka import TopicPartition
 
 from services.runtime import broker, positions
 from services.runtime.bell import wait
-from services.runtime.envelope import Consumed, Decoder, Message, Unreadable
-from services.runtime.errors import Conflict, GaveUp, Halted, Poison, Transient, classify
+from services.runtime.envelope import Consumed, Unreadable
+from services.runtime.errors import Conflict, GaveUp, Halted, Transient, classify
+from services.runtime.handling import Route, handle
 from services.runtime.positions import Extent, Partition
-from services.runtime.quarantine import Limit
+from services.runtime.quarantine import Fault, Limit, faults, what_to_do
 from services.runtime.work import Transaction, Workbench
 
 log = structlog.get_logger()
 
-Handler: TypeAlias = Callable[[Sequence[Message], Transaction], Awaitable[None]]
-"""A batch's effects: a function that never commits, never publishes, never catches."""
-
 _POLL_SECONDS = 0.5
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 5.0
 _HINT_EVERY_SECONDS = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """What a service does with a topic: how to read it, what to do with it."""
-
-    decoder: Decoder
-    handle: Handler
 
 
 class Consumer:
@@ -57,7 +46,9 @@ class Consumer:
         limit: Limit,
     ) -> None:
         self._kafka, self._group, self._routes, self._workbench = kafka, group, routes, workbench
-        self._batch_records, self._patience, self._limit = batch_records, patience_seconds, limit
+        self._batch_records, self._patience = batch_records, patience_seconds
+        self._at_most = batch_records  # fewer for a while, when a batch took too long
+        self._limit = self._fresh_limit = limit
         self._metrics = workbench.metrics
         self._consumer: Any = None
         self._cluster = ""
@@ -65,12 +56,17 @@ class Consumer:
         self._unsure = True  # stand anew before the next batch: after a failure, or when the assignment changed
         self._next_hint = 0.0
         self.halted: str | None = None
+        self.halted_over: list[Fault] = []
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`; raises `GaveUp` when broker or database stay away longer than the patience."""
         trouble_since, pause, resumed = 0.0, _FIRST_PAUSE_SECONDS, 0.0
         try:
-            while not stop.is_set() and not self.halted:
+            while not stop.is_set():
+                if self.halted:
+                    await self._stand_still(stop)
+                    trouble_since, pause = 0.0, _FIRST_PAUSE_SECONDS
+                    continue
                 try:
                     committed = await self._turn()
                     # An empty turn proves nothing while the batch that fails is still on its way to us again.
@@ -83,9 +79,23 @@ class Consumer:
                     await wait(stop, pause)
                     pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
                     resumed = time.monotonic()
-            await stop.wait()  # a halted consumer keeps its process, so that it can be looked at
         finally:
             await self._close()
+
+    async def _stand_still(self, stop: asyncio.Event) -> None:
+        """Keep the process, so that it can be looked at, until somebody resumes us."""
+        while self.halted and not stop.is_set():
+            await wait(stop, _POLL_SECONDS)
+        await self._close()  # after a long halt the group has given our place away: join it anew
+
+    def resume(self) -> bool:
+        """Go on after a halt, as a restart would: the same records are read again; False when it was not halted."""
+        if not self.halted:
+            return False
+        log.info("resumed", group=self._group)
+        self.halted, self.halted_over, self._limit = None, [], self._fresh_limit
+        self._metrics.halted.set(0)
+        return True
 
     def _judge(self, error: Exception, trouble_seconds: float) -> None:
         """What an error that reached the loop means: go on from the database's position, halt, or give up."""
@@ -96,6 +106,8 @@ class Consumer:
             self._metrics.halted.set(1)
             log.error("halted: too much is set aside", reason=self.halted, group=self._group)
             return
+        if isinstance(error, TimeoutError):
+            self._at_most = max(1, self._at_most // 4)
         if meaning not in (Transient, Conflict):
             raise error
         if trouble_seconds > self._patience:
@@ -109,7 +121,7 @@ class Consumer:
             await self._open()
         if self._unsure:
             await self._stand()
-        fetched = await self._consumer.getmany(timeout_ms=int(_POLL_SECONDS * 1000), max_records=self._batch_records)
+        fetched = await self._consumer.getmany(timeout_ms=int(_POLL_SECONDS * 1000), max_records=self._at_most)
         batch = {(tp.topic, tp.partition): records for tp, records in fetched.items() if records}
         if any(records[0].offset < self._standing.get(at, 1 << 63) for at, records in batch.items()):
             self._unsure = True  # read before the last seek, or from a partition that is no longer ours
@@ -130,44 +142,20 @@ class Consumer:
             for topic, route in self._routes.items():
                 records = [record for (name, _), share in batch.items() if name == topic for record in share]
                 if records:
-                    await self._handle(route, records, transaction)
-            limit = self._limit.after(_faults(batch, transaction.unreadable))
+                    await handle(route, records, transaction)
+            try:
+                limit = self._limit.after(_faults(batch, transaction.unreadable))
+            except Halted as halted:
+                self.halted_over = faults(transaction.unreadable)
+                service = self._group.removeprefix("amends.")
+                raise Halted(f"{halted}; {what_to_do(service, transaction.unreadable)}") from None
 
         await self._workbench.run(work, cluster=self._cluster)
         self._limit = limit
+        self._at_most = min(self._batch_records, self._at_most * 2)
         self._standing.update({at: step.new for at, step in steps.items()})
         self._report(batch, started)
         await self._hint()
-
-    async def _handle(self, route: Route, records: Sequence[Consumed], transaction: Transaction) -> None:
-        messages, bad = route.decoder.decode(records)
-        transaction.set_aside(bad)
-        if not messages:
-            return
-        try:
-            async with transaction.connection.transaction():
-                attempt = Transaction(transaction.connection)
-                await route.handle(messages, attempt)
-        except Exception as error:
-            if classify(error) is not Poison:
-                raise
-            await self._handle_singly(route, messages, transaction)
-            return
-        _merge(transaction, attempt)
-
-    async def _handle_singly(self, route: Route, messages: Sequence[Message], transaction: Transaction) -> None:
-        """Something in the batch cannot be stored: find it, and let the others pass."""
-        for message in messages:
-            try:
-                async with transaction.connection.transaction():
-                    attempt = Transaction(transaction.connection)
-                    await route.handle([message], attempt)
-            except Exception as error:
-                if classify(error) is not Poison:
-                    raise
-                transaction.set_aside([Unreadable(message.record, _reason(error))])
-            else:
-                _merge(transaction, attempt)
 
     async def _open(self) -> None:
         """Join the group."""
@@ -247,12 +235,6 @@ class Consumer:
             log.warning("the consumer did not close in time", error=repr(error))
 
 
-def _merge(transaction: Transaction, attempt: Transaction) -> None:
-    for topic, records in attempt.outgoing.items():
-        transaction.publish(topic, records)
-    transaction.unreadable += attempt.unreadable
-
-
 def _faults(batch: Mapping[Partition, Sequence[Consumed]], bad: Sequence[Unreadable]) -> list[str | None]:
     """What was wrong with each record of the batch, None for nothing."""
     wrong = {(b.record.topic, b.record.partition, b.record.offset): b.reason for b in bad}
@@ -261,11 +243,3 @@ def _faults(batch: Mapping[Partition, Sequence[Consumed]], bad: Sequence[Unreada
         for (topic, partition), records in batch.items()
         for record in records
     ]
-
-
-def _reason(error: Exception) -> str:
-    """Why a message cannot be processed; what the database says of it would repeat the data, and goes into logs."""
-    if isinstance(error, Poison):
-        return error.reason
-    where = getattr(error, "constraint_name", None) or getattr(error, "column_name", None)
-    return f"cannot be stored: {type(error).__name__}" + (f" ({where})" if where else "")

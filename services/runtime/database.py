@@ -18,7 +18,7 @@ import asyncpg
 import orjson
 import structlog
 
-from services.runtime.errors import AmendsError, GaveUp
+from services.runtime.errors import AmendsError, GaveUp, Poison
 
 log = structlog.get_logger()
 
@@ -50,10 +50,15 @@ async def stage(connection: Connection, table: str, made_by: str, rows: Iterable
     """Lay rows down in a temporary table of this session, in place of what lay there; a statement takes them from it.
 
     `made_by` makes the table if it is missing and empties it. By COPY a row costs a quarter of what it costs as an
-    element of sixteen array parameters.
+    element of sixteen array parameters. Raises `Poison` for a value that its column cannot hold, as a statement with
+    that value does: a COPY finds out while it writes the value down, and says so in Python's own words.
     """
+    made = list(rows)  # an error in making them is no error in storing them
     await connection.execute(made_by)
-    await connection.copy_records_to_table(table, records=rows)
+    try:
+        await connection.copy_records_to_table(table, records=made)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise Poison(f"cannot be stored: {type(error).__name__} ({table})") from error
 
 
 async def _prepare(connection: Connection) -> None:

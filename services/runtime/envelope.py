@@ -75,15 +75,27 @@ class Unreadable:
 _TOMBSTONE = "tombstone"
 _STRUCTURED = b"application/cloudevents+json"
 
+LARGEST_BYTES = 4 << 20
+"""A broker counts compressed bytes, and takes what would keep a reader busy for longer than its group waits for it."""
+
 
 class Decoder:
-    """Reads records of one topic; `types` are the event types that may stand in it."""
+    """Reads records of one topic; `types` are the event types that may stand in it.
 
-    def __init__(self, types: Mapping[str, type[BaseModel]], *, tombstones: bool = False) -> None:
+    `kept`: the events' bytes are kept, and read again later on by a reader that knows no NaN and no number beyond a
+    double. The one that validates knows them, so what the other would not read is set aside at once.
+    """
+
+    def __init__(self, types: Mapping[str, type[BaseModel]], *, tombstones: bool = False, kept: bool = False) -> None:
         self._single = {name: TypeAdapter(model) for name, model in types.items()}
         self._many = {name: TypeAdapter(list[model]) for name, model in types.items()}  # type: ignore[valid-type]
         self._names = {name.encode(): name for name in types}
-        self._tombstones = tombstones
+        self._tombstones, self._kept = tombstones, kept
+
+    @property
+    def latest_counts(self) -> bool:
+        """Whether a record says how its key stands from then on, and ends what was said before (a compacted topic)."""
+        return self._tombstones
 
     def decode(self, records: Sequence[Consumed]) -> tuple[list[Message], list[Unreadable]]:
         """Split a batch into what was understood, in its order, and what was not."""
@@ -106,7 +118,9 @@ class Decoder:
     def _open(self, record: Consumed) -> tuple[str, str, bytes] | str:
         """The event's id, type and data bytes, or what is wrong with its envelope."""
         if record.value is None:
-            return ("", _TOMBSTONE, b"") if self._tombstones else "a record without a value"
+            return self._open_tombstone(record.key)
+        if len(record.value) > LARGEST_BYTES:
+            return f"more than {LARGEST_BYTES} bytes"
         headers = dict(record.headers)
         raw_type = headers.get("ce_type")
         if raw_type is None:
@@ -119,10 +133,23 @@ class Decoder:
         event_id = headers.get("ce_id")
         if not event_id or not headers.get("ce_source"):
             return "ce_id or ce_source is missing or empty"
+        if b"\x00" in event_id:
+            return "ce_id holds the character U+0000"
         try:
             return event_id.decode(), known, record.value
         except UnicodeDecodeError:
             return "ce_id is not UTF-8"
+
+    def _open_tombstone(self, key: bytes | None) -> tuple[str, str, bytes] | str:
+        if not self._tombstones:
+            return "a record without a value"
+        if not key or b"\x00" in key:
+            return "a tombstone whose key names nothing"
+        try:
+            key.decode()
+        except UnicodeDecodeError:
+            return "a tombstone whose key is not UTF-8"
+        return "", _TOMBSTONE, b""
 
     def _open_structured(self, value: bytes, headers: Mapping[str, bytes]) -> tuple[str, str, bytes] | str:
         if not (headers.get("content-type") or _STRUCTURED).startswith(_STRUCTURED):
@@ -138,6 +165,8 @@ class Decoder:
             return f"unknown event type {name!r}: {self._expected()}"
         if not isinstance(event_id, str) or not event_id or not event.get("source"):
             return "id or source is missing or empty"
+        if "\x00" in event_id:
+            return "id holds the character U+0000"
         try:
             return event_id, name, orjson.dumps(event.get("data"))
         except orjson.JSONEncodeError:
@@ -156,9 +185,12 @@ class Decoder:
         if name == _TOMBSTONE:
             messages += [Message(record, event_id, name, None, raw) for record, event_id, _, raw in opened]
             return
+        together = b"[" + b",".join(o[3] for o in opened) + b"]"
         try:
-            values = self._many[name].validate_json(b"[" + b",".join(o[3] for o in opened) + b"]")
-        except ValidationError:
+            if self._kept:
+                orjson.loads(together)
+            values = self._many[name].validate_json(together)
+        except (ValidationError, orjson.JSONDecodeError):
             values = []
         if len(values) == len(opened):  # "{},{}" would be two values in an array, and is none by itself
             messages += [
@@ -169,9 +201,15 @@ class Decoder:
         single = self._single[name]
         for record, event_id, _, data in opened:
             try:
-                messages.append(Message(record, event_id, name, single.validate_json(data), data))
+                value = single.validate_json(data)
+                if self._kept:
+                    orjson.loads(data)
             except ValidationError as error:
                 bad.append(Unreadable(record, f"not a valid {name}: {complaints(error)}"))
+            except orjson.JSONDecodeError as error:
+                bad.append(Unreadable(record, f"not a valid {name}: not JSON: {error}"))
+            else:
+                messages.append(Message(record, event_id, name, value, data))
 
 
 def complaints(error: ValidationError, at_most: int = 5) -> str:

@@ -5,6 +5,7 @@ A service mounts its own routes beside them. Whoever changes something shows the
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Annotated, Any, TypeAlias
@@ -15,7 +16,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import SecretStr
 
-from services.runtime import positions, tally
+from services.runtime import positions, quarantine, tally
 from services.runtime.database import Pool
 from services.runtime.errors import Transient, classify
 from services.runtime.metrics import Metrics
@@ -25,6 +26,9 @@ Check: TypeAlias = Callable[[], Awaitable[str | None]]
 """None when all is well, else what is wrong in words."""
 
 
+_COUNT_SECONDS = 2.0
+
+
 def api(
     service: str, metrics: Metrics, checks: Mapping[str, Check], pool: Pool, relay: Relay, token: SecretStr
 ) -> FastAPI:
@@ -32,7 +36,7 @@ def api(
     app = FastAPI(title=f"Amends {service}", docs_url=None, redoc_url=None)
     for passing in (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
         app.add_exception_handler(passing, _unavailable)
-    _mount_probes(app, service, metrics, checks)
+    _mount_probes(app, service, metrics, checks, pool)
 
     @app.get("/tally/{subject}")
     async def totals(subject: str) -> dict[str, int]:
@@ -63,7 +67,7 @@ async def _lines(counts: AsyncIterator[int]) -> AsyncIterator[bytes]:
         yield b'{"records": %d}\n' % count
 
 
-def _mount_probes(app: FastAPI, service: str, metrics: Metrics, checks: Mapping[str, Check]) -> None:
+def _mount_probes(app: FastAPI, service: str, metrics: Metrics, checks: Mapping[str, Check], pool: Pool) -> None:
 
     @app.get("/livez")
     async def livez() -> dict[str, str]:
@@ -77,7 +81,21 @@ def _mount_probes(app: FastAPI, service: str, metrics: Metrics, checks: Mapping[
 
     @app.get("/metrics")
     async def exposition() -> Response:
+        await _count_quarantine(metrics, pool)
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _count_quarantine(metrics: Metrics, pool: Pool) -> None:
+    """The numbers as they stand; those of the last look while the database is away."""
+    try:
+        async with asyncio.timeout(_COUNT_SECONDS), pool.acquire() as connection:
+            counts = await quarantine.count(connection)
+    except Exception as error:
+        if classify(error) is not Transient:
+            raise
+        return
+    for state, records in counts.items():
+        metrics.quarantine.labels(state).set(records)
 
 
 def operator(token: SecretStr) -> Any:

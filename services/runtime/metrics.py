@@ -23,6 +23,18 @@ class Metrics:
         self.quarantined = Counter(
             "amends_records_quarantined", "Records set aside as poison", ["topic"], registry=self.registry
         )
+        self.mended = Counter(
+            "amends_records_mended",
+            "Records of the quarantine that were tried again (applied, refused) or dropped",
+            ["topic", "result"],
+            registry=self.registry,
+        )
+        self.quarantine = Gauge(
+            "amends_quarantine_records",
+            "Records in the service's quarantine by state, counted when the metrics are asked for",
+            ["state"],
+            registry=self.registry,
+        )
         self.published = Counter(
             "amends_records_published",
             "Records acknowledged by the broker",

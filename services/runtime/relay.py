@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import structlog
 from aiokafka import AIOKafkaProducer
@@ -28,9 +28,16 @@ from services.runtime.outbox import Outgoing, unpack
 log = structlog.get_logger()
 SQL = queries(Path(__file__).with_name("queries.sql"))
 
+Page: TypeAlias = tuple[Outgoing, str | None]
+"""Some of what a service has to say of its state, and where to go on; None when that is all."""
+
+Restatement: TypeAlias = Callable[[Connection, str], Awaitable[Page]]
+"""The page after a mark ("" for the first), read and held in the transaction in which it will be published."""
+
 _BATCH_BYTES = 1 << 20
 _CLOSE_SECONDS = 5.0
 _SWEEP_SECONDS, _STALE_AFTER = 5.0, timedelta(seconds=15)
+_KEPT = timedelta(days=90)
 
 
 def _hash(key: bytes | None) -> int:
@@ -130,10 +137,15 @@ class Publisher:
 
 
 class Relay:
-    """Publishes outbox rows: this worker's own at once, a dead worker's when it is found, all of them on request."""
+    """Publishes outbox rows: this worker's own at once, a dead worker's when it is found, all of them on request.
 
-    def __init__(self, pool: Pool, publisher: Publisher) -> None:
-        self._pool, self._publisher = pool, publisher
+    A row is kept for as long as a topic keeps its records (`kept`), so that the topics can be rebuilt. What a topic
+    keeps for ever has to be said anew by then, from the service's own tables: `restate`.
+    """
+
+    def __init__(self, pool: Pool, publisher: Publisher, *, kept: timedelta = _KEPT) -> None:
+        self._pool, self._publisher, self._kept = pool, publisher, kept
+        self.restate: Restatement | None = None
 
     async def follow(self, cluster: str) -> None:
         """Publish to this cluster from now on."""
@@ -165,18 +177,43 @@ class Relay:
         return sent
 
     async def sweep(self, stop: asyncio.Event) -> None:
-        """Until `stop`: publish what a worker that died has left behind."""
+        """Until `stop`: publish what a worker that died has left behind, let go of what is older than any topic."""
         while not stop.is_set():
             await wait(stop, _SWEEP_SECONDS)
             await self.flush(_STALE_AFTER)
+            await self.prune()
+
+    async def prune(self) -> int:
+        """Delete published rows that are past keeping, some of the oldest; returns how many there were."""
+        async with self._pool.acquire() as connection:
+            pruned = await connection.fetchval(SQL["prune_outbox"], self._kept)
+        if pruned:
+            log.info("pruned the outbox", rows=pruned)
+        return int(pruned)
 
     async def republish(self) -> AsyncIterator[int]:
-        """Publish the whole outbox once more, in the order of writing; yields how many records were sent so far."""
-        last, records = 0, 0
+        """Publish all that topics may still hold once more; yields how many records were sent so far.
+
+        Whatever is written meanwhile is sent too: a record that was published behind our back must not be followed by
+        an older one of its key and nothing else, for a compacted topic keeps the last.
+        """
+        records = 0
         async with self._pool.acquire() as connection:
-            end = await connection.fetchval(SQL["outbox_end"])
-            while last < end:
-                row = await connection.fetchrow(SQL["outbox_after"], last)
+            if self.restate is not None and await connection.fetchval(SQL["outbox_was_pruned"]):
+                async for count in self._publish_anew(connection, self.restate):
+                    records += count
+                    yield records
+            last = 0
+            while (row := await connection.fetchrow(SQL["outbox_after"], last)) is not None:
                 await self._publisher.publish(unpack(row["payload"]))
                 last, records = row["outbox_id"], records + row["records"]
                 yield records
+
+    async def _publish_anew(self, connection: Connection, restate: Restatement) -> AsyncIterator[int]:
+        """The service's state, page by page, each held until it is published: nobody overtakes it with a newer one."""
+        mark: str | None = ""
+        while mark is not None:
+            async with connection.transaction():
+                outgoing, mark = await restate(connection, mark)
+                await self._publisher.publish(outgoing)
+            yield sum(len(records) for records in outgoing.values())

@@ -23,6 +23,7 @@ CREATE TABLE position (
 ) WITH (fillfactor = 50);
 
 -- What a batch publishes, byte for byte, one row per batch. The truth on the wire: the topics can be rebuilt from it.
+-- Published rows are deleted once no topic would keep their records.
 CREATE TABLE outbox (
     outbox_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     records integer NOT NULL CHECK (records > 0),
@@ -34,7 +35,7 @@ CREATE TABLE outbox (
 ALTER TABLE outbox ALTER COLUMN payload SET STORAGE EXTERNAL;
 CREATE INDEX outbox_pending ON outbox (outbox_id) WHERE published_at IS NULL;
 
--- Records that can never be processed, with their bytes and the reason.
+-- Records that can never be processed, with their bytes and the reason, and what became of each. None is ever deleted.
 CREATE TABLE quarantine (
     quarantine_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     topic text NOT NULL,
@@ -44,11 +45,30 @@ CREATE TABLE quarantine (
     key bytea,
     value bytea,
     headers bytea NOT NULL, -- msgpack: [[name, value bytes], …]
-    reason text NOT NULL,
+    reason text NOT NULL, -- of the last attempt
     set_aside_at timestamptz NOT NULL DEFAULT now(),
-    UNIQUE (cluster, topic, partition, record_offset)
+    record_time bigint, -- when its producer (or its topic) says that it was written: milliseconds since 1970
+    state text NOT NULL DEFAULT 'set_aside'
+        CONSTRAINT quarantine_state_check CHECK (state IN ('set_aside', 'applied', 'dropped', 'superseded')),
+    attempts integer NOT NULL DEFAULT 0 CHECK (attempts >= 0), -- how often it was tried again
+    tried_at timestamptz,
+    applied_at timestamptz,
+    dropped_at timestamptz, -- stays when a dropped record was tried again after all
+    dropped_by text,
+    dropped_why text,
+    digest bytea NOT NULL GENERATED ALWAYS AS (
+        sha256(coalesce(sha256(key), ''::bytea) || coalesce(sha256(value), ''::bytea) || sha256(headers))
+    ) STORED,
+    CONSTRAINT quarantine_applied_check CHECK ((state = 'applied') = (applied_at IS NOT NULL)),
+    CONSTRAINT quarantine_dropped_check CHECK (
+        (dropped_at IS NULL) = (dropped_by IS NULL) AND (dropped_at IS NULL) = (dropped_why IS NULL)
+        AND (state <> 'dropped' OR dropped_at IS NOT NULL)
+    ),
+    -- The digest, because a topic that is made anew in the same cluster counts from 0 again.
+    CONSTRAINT quarantine_once UNIQUE (cluster, topic, partition, record_offset, digest)
 );
-CREATE INDEX quarantine_key ON quarantine (topic, key);
+-- Who has something there that was not applied: for the books, and for what a later record makes pointless.
+CREATE INDEX quarantine_standing ON quarantine (topic, key) WHERE state IN ('set_aside', 'dropped');
 
 -- Running totals per subject and lane, kept with the effects that they count.
 CREATE TABLE tally (

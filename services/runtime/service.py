@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -25,11 +26,13 @@ import uvicorn
 import uvloop
 from fastapi import FastAPI
 
-from services.runtime import database, http, logs
+from services.runtime import database, http, logs, quarantine_routes
 from services.runtime.bell import wait
-from services.runtime.consumer import Consumer, Route
+from services.runtime.consumer import Consumer
 from services.runtime.database import Pool
 from services.runtime.errors import AmendsError, Conflict, GaveUp, Transient, classify
+from services.runtime.handling import Route
+from services.runtime.mending import Mender
 from services.runtime.metrics import Metrics
 from services.runtime.quarantine import Limit
 from services.runtime.relay import Publisher, Relay
@@ -59,6 +62,8 @@ class Parts:
     relay: Relay
     workbench: Workbench
     checks: dict[str, http.Check] = field(default_factory=dict)
+    routes: dict[str, Route] = field(default_factory=dict)
+    consumers: list[Consumer] = field(default_factory=list)
 
     def consumer(self, routes: Mapping[str, Route]) -> Consumer:
         """The service's consumer, as a member of the service's group; its halt makes the service unready."""
@@ -77,11 +82,16 @@ class Parts:
             return consumer.halted and f"halted: {consumer.halted}"
 
         self.checks["consumer"] = halted
+        self.routes |= routes
+        self.consumers.append(consumer)
         return consumer
 
     def api(self) -> FastAPI:
         """The service's web application with the checks known by now."""
-        return http.api(self.name, self.metrics, self.checks, self.pool, self.relay, self.settings.operator_token)
+        token, mender = self.settings.operator_token, Mender(self.workbench, self.routes)
+        app = http.api(self.name, self.metrics, self.checks, self.pool, self.relay, token)
+        quarantine_routes.mount(app, self.pool, mender, self.consumers, http.operator(token))
+        return app
 
     def persistent(self, task: Task) -> Task:
         """A task that is begun again, after a pause, when what passes has stopped it, until the patience is over."""
@@ -119,7 +129,7 @@ async def parts(name: str, settings: RuntimeSettings) -> AsyncIterator[Parts]:
         statement_seconds=settings.transaction_seconds,
     )
     publisher = Publisher(settings.kafka, delivery_seconds=settings.delivery_seconds, metrics=metrics)
-    relay = Relay(pool, publisher)
+    relay = Relay(pool, publisher, kept=timedelta(days=settings.outbox_kept_days))
     workbench = Workbench(pool, relay, metrics, seconds=settings.transaction_seconds)
 
     async def answers() -> str | None:

@@ -44,6 +44,8 @@ class RuntimeSettings(BaseSettings):
     """A publication that the broker has not acknowledged by then has failed."""
     patience_seconds: Seconds = 600.0
     """How long a broker or database may be away before the process gives up."""
+    outbox_kept_days: float = Field(default=90, gt=0)
+    """A published outbox row is deleted when it is older: as long as the topics keep their records."""
     quarantine_in_a_row: int = Field(default=500, ge=1)
     quarantine_share: float = Field(default=0.5, gt=0, le=1)
     quarantine_window: int = Field(default=5_000, ge=1)

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from services.runtime import outbox, quarantine
 from services.runtime.database import Connection, Pool
-from services.runtime.envelope import Record, Unreadable
+from services.runtime.envelope import Consumed, Record, Unreadable
 from services.runtime.metrics import Metrics
 from services.runtime.relay import Relay
 
@@ -34,6 +34,8 @@ class Transaction:
         self.connection = connection
         self.outgoing: dict[str, list[Record]] = defaultdict(list)
         self.unreadable: list[Unreadable] = []
+        self.followed: list[Consumed] = []
+        """Records of compacted topics that were handled: what was set aside of their keys before is overtaken."""
 
     def publish(self, topic: str, records: Sequence[Record]) -> None:
         """Publish these after the commit."""
@@ -45,6 +47,13 @@ class Transaction:
         self.unreadable += bad
         for one in bad:
             self.publish(f"{one.record.topic}.dlq", [quarantine.dead_letter(one)])
+
+    def take_over(self, other: Transaction) -> None:
+        """What another piece of work within this one has left."""
+        for topic, records in other.outgoing.items():
+            self.publish(topic, records)
+        self.unreadable += other.unreadable
+        self.followed += other.followed
 
 
 class Workbench:
@@ -67,6 +76,8 @@ class Workbench:
                     await self.step("worked")
                     if transaction.unreadable:
                         await quarantine.set_aside(connection, cluster, transaction.unreadable)
+                    if transaction.followed:
+                        await quarantine.supersede(connection, cluster, transaction.followed)
                     outbox_id = None
                     if transaction.outgoing:
                         outbox_id = await outbox.write(connection, transaction.outgoing)

@@ -219,17 +219,18 @@ def _letter(person: Mapping[str, str] | None) -> Letter:
     language = "it" if person["locale"].lower().startswith("it") else "en"
     if not usable(person["email"]):
         return Letter("no_address", None, language, person["name"])
-    return Letter("sent", person["email"], language, person["name"])
+    return Letter("sent", on_the_envelope(person["email"]), language, person["name"])
 
 
 def usable(address: str) -> bool:
-    """Whether a letter can be sent there at all."""
+    """Whether a letter can be sent there at all. A local part with ! or % may be a route, and is not written to."""
+    address = on_the_envelope(address)
     if address.count("@") != 1 or len(address) > 254:
         return False
     local, domain = address.split("@")
     if not 1 <= len(local) <= 64 or local.startswith(".") or local.endswith(".") or ".." in local:
         return False
-    if any(letter not in LETTERS + "!#$%&'*+/=?^_`{|}~.-" for letter in local):
+    if any(letter not in LETTERS + "#$&'*+/=?^_`{|}~.-" for letter in local):
         return False
     labels = domain.split(".")
     if len(labels) < 2:
@@ -240,6 +241,17 @@ def usable(address: str) -> bool:
         if any(letter not in LETTERS + "-" for letter in label):
             return False
     return True
+
+
+def on_the_envelope(address: str) -> str:
+    """The address with a domain that is not ASCII in its form for the wire; as it is where it has none."""
+    local, at, domain = address.rpartition("@")
+    if domain.isascii():
+        return address
+    try:
+        return local + at + domain.encode("idna").decode("ascii")
+    except UnicodeError:
+        return address
 
 
 def _day(instant: str, zone: str) -> date:

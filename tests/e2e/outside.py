@@ -10,7 +10,7 @@ import json
 import mailbox
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import Message
@@ -85,10 +85,20 @@ async def _partitions(consumer: Any, topic: str) -> list[TopicPartition]:
     return [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
 
 
+def each(kafka: str, topic: str, see: Callable[[Record], None], seconds: float = 900.0) -> None:
+    """Show every record of a topic that may be too long to hold, from its beginning to its end as it is now."""
+    asyncio.run(asyncio.wait_for(_visit(kafka, [topic], {}, see), seconds))
+
+
 async def _read(kafka: str, topics: list[str], since: Positions) -> dict[str, list[Record]]:
+    found: dict[str, list[Record]] = {topic: [] for topic in topics}
+    await _visit(kafka, topics, since, lambda record: found[record.topic].append(record))
+    return found
+
+
+async def _visit(kafka: str, topics: list[str], since: Positions, see: Callable[[Record], None]) -> None:
     consumer = AIOKafkaConsumer(bootstrap_servers=kafka, auto_offset_reset="earliest", fetch_max_wait_ms=50)
     await consumer.start()
-    found: dict[str, list[Record]] = {topic: [] for topic in topics}
     try:
         end = await consumer.end_offsets([tp for topic in topics for tp in await _partitions(consumer, topic)])
         consumer.assign([tp for tp in end if end[tp] > since.get(tp, 0)])
@@ -97,11 +107,12 @@ async def _read(kafka: str, topics: list[str], since: Positions) -> dict[str, li
         while [tp for tp in consumer.assignment() if await consumer.position(tp) < end[tp]]:
             batch = await consumer.getmany(timeout_ms=500)
             for tp, records in batch.items():
-                found[tp.topic] += [Record(raw) for raw in records if raw.offset < end[tp]]
+                for raw in records:
+                    if raw.offset < end[tp]:
+                        see(Record(raw))
         since |= end
     finally:
         await consumer.stop()
-    return found
 
 
 # ── Writing ──────────────────────────────────────────────────────────────────────────────────────────────────────

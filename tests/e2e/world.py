@@ -47,7 +47,15 @@ _SECONDS = 120.0
 class World:
     """One stack and its customers; `promised` is what the last incident must have come to."""
 
-    def __init__(self, folder: Path, customers: int, policies: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        customers: int,
+        policies: Path | None = None,
+        *,
+        detours: Mapping[str, int] | None = None,
+        workers: Mapping[str, int] | None = None,
+    ) -> None:
         self.root = folder / ".amends"
         base = generate(folder / "base", customers)
         self.customers_csv, self.contracts_csv = base.customers_csv, base.contracts_csv
@@ -55,7 +63,7 @@ class World:
         self._before: Expected | None = None
         self._positions: outside.Positions = {}
         self._followed: dict[str, list[outside.Record]] = defaultdict(list)
-        self.stack = local.up(self.root, policies=policies)
+        self.stack = local.up(self.root, policies=policies, detours=detours, workers=workers)
         self.amends("import", "contracts", str(self.contracts_csv))
         self.amends("import", "customers", str(self.customers_csv))
 

@@ -17,9 +17,9 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from schemas.json_schemas import json_schema
 from services.runtime import broker, positions
-from services.runtime.consumer import Route
 from services.runtime.database import Pool
 from services.runtime.envelope import Encoder, Headers, Record
+from services.runtime.handling import Route
 from services.runtime.positions import Extent
 from services.runtime.work import Workbench
 

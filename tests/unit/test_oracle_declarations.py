@@ -112,7 +112,8 @@ def test_another_promise_is_refused(tmp_path: Path, change: dict[str, Any]) -> N
     [
         "a@b.c",
         "O'Brien+Fatture@Example.ORG",
-        "!#$%&'*+/=?^_`{|}~-@example.com",
+        "#$&'*+/=?^_`{|}~-@example.com",
+        "mario@esèmpio.com",
         "m" * 64 + "@example.com",
         "m" * 64 + "@" + "a." * 94 + "a",  # 254
     ],
@@ -144,7 +145,8 @@ def test_a_usable_address(address: str) -> None:
         "mario@-example.com",
         "mario@example-.com",
         "mario@exam_ple.com",
-        "mario@esèmpio.com",
+        "mario%example.org@example.com",
+        "example.org!mario@example.com",
         "m" * 65 + "@example.com",
         "m" * 64 + "@" + "a." * 94 + "aa",  # 255
     ],

@@ -36,6 +36,7 @@ async def test_the_books_of_an_incident_are_the_sums_of_its_ledger(http: httpx.A
         "unsound": [],
         "held": 0,
         "quarantined": [],
+        "dropped": [],
         "drill": False,
     }
 
@@ -50,7 +51,8 @@ async def test_each_incident_has_its_own_books(http: httpx.AsyncClient) -> None:
 async def test_an_incident_that_nobody_knows_has_empty_books(http: httpx.AsyncClient) -> None:
     assert await got(http, "/incidents/nothing/books") == {
         "customers": 0, "applied": 0, "refused": 0, "substituted": 0, "days": 0, "refusals": {}, "liability": {},
-        "reversals": {"applied": 0, "refused": {}}, "unsound": [], "held": 0, "quarantined": [], "drill": False,
+        "reversals": {"applied": 0, "refused": {}}, "unsound": [], "held": 0, "quarantined": [], "dropped": [],
+        "drill": False,
     }  # fmt: skip
 
 
@@ -126,3 +128,32 @@ async def test_a_quarantined_entitlement_names_its_customer(
         " ('amends.other.v1', 0, 7, 'x', 'C-8', '{', ''::bytea, 'not JSON')"
     )
     assert (await got(http, f"/incidents/{INCIDENT}/books"))["quarantined"] == ["C-9"]
+
+
+async def test_a_dropped_entitlement_is_an_answer_for_the_incident_that_it_names_and_for_no_other(
+    pool: Pool, http: httpx.AsyncClient
+) -> None:
+    await pool.execute(
+        "INSERT INTO quarantine (topic, partition, record_offset, cluster, key, value, headers, reason, state,"
+        " dropped_at, dropped_by, dropped_why)"
+        " SELECT 'amends.entitlements.v1', 0, n, 'x', key, value, '', 'no', 'dropped', now(), 'anna', 'left us'"
+        " FROM unnest($1::integer[], $2::bytea[], $3::bytea[]) AS r(n, key, value)",
+        [1, 2, 3, 4],
+        [b"C-1", b"C-2", b"C-3", b"\xff\xfe"],
+        [f'{{"incident_id":"{INCIDENT}", cut'.encode(), b'{"incident_id":"another"}', None, b"x"],
+    )
+    books = await got(http, f"/incidents/{INCIDENT}/books")
+    assert (books["quarantined"], books["dropped"]) == ([], ["C-1"])
+
+
+@pytest.mark.parametrize("key", [b"\xff\xfe", b"a\x00b"])
+async def test_a_key_that_is_no_text_is_nobodys_and_the_books_are_told_all_the_same(
+    pool: Pool, http: httpx.AsyncClient, key: bytes
+) -> None:
+    await pool.execute(
+        "INSERT INTO quarantine (topic, partition, record_offset, cluster, key, value, headers, reason)"
+        " VALUES ('amends.entitlements.v1', 0, 7, 'x', $1, '{', '', 'not JSON'),"
+        " ('amends.entitlements.v1', 0, 8, 'x', 'C-9', '{', '', 'not JSON')",
+        key,
+    )
+    assert "C-9" in (await got(http, f"/incidents/{INCIDENT}/books"))["quarantined"]

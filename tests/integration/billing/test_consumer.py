@@ -11,9 +11,10 @@ import pytest
 from deploy.local.stack import Stack
 from schemas import topics
 from services.billing import messages
-from services.runtime.consumer import Consumer, Route
+from services.runtime.consumer import Consumer
 from services.runtime.database import Pool
 from services.runtime.envelope import Record
+from services.runtime.handling import Route
 from services.runtime.metrics import Metrics
 from services.runtime.quarantine import Limit
 from services.runtime.relay import Publisher

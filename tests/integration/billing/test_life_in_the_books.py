@@ -66,6 +66,7 @@ async def test_the_books_count_substitutes_and_reversals_apart_and_in_the_sums(h
         "unsound": [],
         "held": 0,
         "quarantined": [],
+        "dropped": [],
         "drill": False,
     }
 

@@ -11,8 +11,8 @@ import sys
 from collections.abc import Sequence
 
 from services.runtime import service
-from services.runtime.consumer import Route
 from services.runtime.envelope import Message
+from services.runtime.handling import Route
 from services.runtime.settings import RuntimeSettings
 from services.runtime.work import Transaction
 from tests.integration.runtime.trial import DECODER, answers

@@ -65,6 +65,18 @@ async def test_a_crash_after_any_step_is_recovered_from(
     await all_is_well(trial, 90)
 
 
+async def test_nothing_is_heard_of_a_batch_that_was_not_committed(trial: Trial) -> None:
+    async def dies_before_the_commit(name: str) -> None:
+        if name == "written":
+            raise PowerCut(name)
+
+    await trial.send(parcels(range(20)))
+    with pytest.raises(PowerCut):
+        async with running(trial.consumer(trial.workbench(dies_before_the_commit))) as task:
+            await asyncio.wait_for(asyncio.shield(task), SECONDS)
+    assert await trial.read(trial.answers) == []
+
+
 class LosesItsMemory(Publisher):
     """Delivers, and dies before anybody can note it."""
 

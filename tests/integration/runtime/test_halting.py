@@ -13,8 +13,9 @@ from structlog.testing import capture_logs
 
 from deploy.local.stack import Stack
 from services.runtime import service
-from services.runtime.consumer import Consumer, Route
+from services.runtime.consumer import Consumer
 from services.runtime.envelope import Record
+from services.runtime.handling import Route
 from services.runtime.quarantine import Limit
 from services.runtime.settings import RuntimeSettings
 from tests.integration.runtime.trial import DECODER, Trial, parcels, running, until

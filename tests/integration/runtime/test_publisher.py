@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -101,3 +102,28 @@ async def test_a_publisher_works_again_after_a_publication_that_failed(foundatio
         await admin.close()
         await hasty.close()
     assert [bare(one) for one in await read(foundation.kafka, topic)] == [Record(b"k", b"v", [])]
+
+
+async def test_what_the_broker_has_not_acknowledged_counts_as_not_published(
+    foundation: Stack, new_topic: NewTopicOf
+) -> None:
+    """The broker freezes for a while after the first publication: the connection is there, and no reply comes."""
+    topic, broker = await new_topic(), foundation.pids["kafka"]
+    hasty = Publisher(foundation.kafka, delivery_seconds=2.0, metrics=Metrics())
+    first, second = Record(b"k", b"1", []), Record(b"k", b"2", [])
+    try:
+        await hasty.publish({topic: [first]})
+        os.kill(broker, signal.SIGSTOP)
+        thawing = asyncio.get_running_loop().call_later(4.0, os.kill, broker, signal.SIGCONT)
+        try:
+            with pytest.raises(Transient, match="has not acknowledged"):
+                await hasty.publish({topic: [second]})
+        finally:
+            thawing.cancel()
+            os.kill(broker, signal.SIGCONT)
+        await hasty.publish({topic: [second]})
+    finally:
+        await hasty.close()
+    found = [bare(one) for one in await read(foundation.kafka, topic)]
+    assert found[0] == first
+    assert set(map(repr, found[1:])) == {repr(second)}  # twice, when the first try was taken after all

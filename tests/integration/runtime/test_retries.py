@@ -11,9 +11,10 @@ from structlog.testing import capture_logs
 
 from deploy.local import ports
 from services.runtime import database
-from services.runtime.consumer import Consumer, Route
+from services.runtime.consumer import Consumer
 from services.runtime.envelope import Message
 from services.runtime.errors import GaveUp, Transient
+from services.runtime.handling import Route
 from services.runtime.metrics import Metrics
 from services.runtime.quarantine import Limit
 from services.runtime.relay import Publisher

@@ -16,9 +16,10 @@ from uuid import uuid4
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from pydantic import BaseModel
 
-from services.runtime.consumer import Consumer, Handler, Route
+from services.runtime.consumer import Consumer
 from services.runtime.database import Pool
 from services.runtime.envelope import Decoder, Encoder, Message, Record
+from services.runtime.handling import Handler, Route
 from services.runtime.metrics import Metrics
 from services.runtime.quarantine import Limit
 from services.runtime.relay import Publisher, Relay

@@ -173,6 +173,33 @@ def test_a_customer_in_the_quarantine_of_notifications_is_named_apart() -> None:
     ]
 
 
+def test_a_dropped_record_is_quarantined_and_the_books_close_over_it() -> None:
+    books = closed(
+        Differences(missing=frozenset({"C1"}), unlike=frozenset({"C2"}), items={"C1": 2, "C2": 1}),
+        billing={"dropped": ["C1", "C2"], "customers": 2, "applied": 4, "refused": 0},
+        notifications={"letters": {"details": {"sent": 2}}},
+    )
+    assert (books["customers"]["adjusted"], books["customers"]["quarantined"]) == (2, 1)
+    assert (books["gaps"], books["closed"]) == ([], True)
+
+
+def test_what_is_missing_beyond_a_dropped_record_is_a_gap_all_the_same() -> None:
+    books = closed(
+        Differences(missing=frozenset({"C1"}), items={"C1": 2}),
+        billing={"dropped": ["C1"], "customers": 2, "applied": 3, "refused": 0},
+        notifications={"letters": {"details": {"sent": 2}}},
+    )
+    assert books["gaps"] == ["remedies granted and withdrawn: 7, and it should be 5"]
+
+
+def test_an_answer_that_was_dropped_in_notifications_needs_no_letter() -> None:
+    books = closed(
+        adjusted_told=Differences(missing=frozenset({"C2"})),
+        notifications={"dropped": ["C2"], "letters": {"details": {"sent": 2}}},
+    )
+    assert (books["gaps"], books["closed"]) == ([], True)
+
+
 def test_who_lacks_a_profile_is_named() -> None:
     letters = {"letters": {"details": {"sent": 2, "pending": 1}}, "without_profile": ["C7"]}
     assert closed(notifications=letters)["gaps"] == [

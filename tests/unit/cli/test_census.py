@@ -47,5 +47,5 @@ def test_members_are_missing_unexpected_or_unlike() -> None:
     right = [{"member": "b", "items": 1, "items_hash": "b"}, {"member": "c", "items": 2, "items_hash": "c"}]
     right.append({"member": "d", "items": 1, "items_hash": "d"})
     found = differences(left, right, items=True)
-    assert found == Differences(frozenset("a"), frozenset("d"), frozenset("c"))
+    assert found == Differences(frozenset("a"), frozenset("d"), frozenset("c"), {"a": 1, "c": -1})
     assert differences(left, right, items=False).unlike == frozenset()
