@@ -9,11 +9,14 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 CUSTOMERS ?= 10000
+MINUTES ?= 60
+ATTACK ?=
+BUGS ?=
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
-.PHONY: help demo test check up down lock jars
+.PHONY: help demo test check faults sabotage soak up down lock jars
 
 help: ## List these commands
 	@grep -hE '^[a-z.]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -23,6 +26,15 @@ demo: .venv jars ## Declare the case's incident to CUSTOMERS=10000 customers, sh
 
 test: check jars ## Check, then run every test
 	@$(BIN)/python -m pytest tests
+
+faults: jars ## Attack a running stack: 500 kills, lost replies, full disks, lost topics; ATTACK="--kills 60" for less
+	@$(BIN)/python -m tests.faults.run $(ATTACK)
+
+sabotage: jars ## Put hand-made bugs into copies of the project, and show which test catches each
+	@$(BIN)/python -m tests.sabotage.run $(BUGS)
+
+soak: jars ## Incidents without an end for MINUTES=60, and a kill every few seconds
+	@$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)
 
 check: .venv ## Lint, format, types, import rules
 	@$(BIN)/ruff check .

@@ -1,0 +1,84 @@
+"""One fault each, in the middle of an incident: frozen, full, out of time, turned away; the end is as if nothing had
+happened."""
+
+from __future__ import annotations
+
+import signal
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.e2e.expected import Expected
+from tests.e2e.faults import in_the_middle
+from tests.faults import disks, strikes
+from tests.faults.judge import judged
+from tests.faults.moods import Mood
+from tests.faults.siege import SMTP_CONNECTIONS, Siege
+
+LONGER_THAN_A_SESSION_SECONDS = 8.0
+
+
+def _see_through(siege: Siege, expected: Expected, *, in_doubt_at_most: int = 0) -> None:
+    siege.watch(expected.incident_id)
+    judged(siege, expected, in_doubt_at_most=in_doubt_at_most)
+
+
+def test_a_worker_that_slept_while_another_took_its_partitions_changes_nothing_when_it_wakes(siege: Siege) -> None:
+    expected = in_the_middle(siege, "zombie", "billing")
+    for sleeper in ("billing-2", "billing"):
+        siege.signal(sleeper, signal.SIGSTOP)
+        time.sleep(LONGER_THAN_A_SESSION_SECONDS)
+        siege.signal(sleeper, signal.SIGCONT)
+    _see_through(siege, expected)
+
+
+def test_a_database_whose_disk_is_full_is_waited_for(siege: Siege) -> None:
+    if why := disks.refusal():
+        pytest.skip(why)
+    expected = in_the_middle(siege, "disk-full-database", "billing")
+    strikes.fill_disk(siege, "postgres", 5.0)
+    _see_through(siege, expected)
+
+
+@pytest.mark.parametrize("mood", [Mood.STORM, Mood.STALLED, Mood.GREYLISTING, Mood.CROWDED, Mood.SLOW])
+def test_a_relay_in_a_bad_mood_is_outlasted(siege: Siege, mood: Mood) -> None:
+    expected = in_the_middle(siege, f"relay-{mood}", "entitlements")
+    siege.relay.be(mood)
+    time.sleep(4.0)
+    siege.relay.be(Mood.CALM)
+    _see_through(siege, expected, in_doubt_at_most=SMTP_CONNECTIONS)
+
+
+def test_whom_the_relay_refuses_for_good_is_counted_as_failed_and_keeps_his_remedies(siege: Siege) -> None:
+    siege.relay.be(Mood.REFUSING)
+    expected = in_the_middle(siege, "relay-refusing", "notifications")
+    siege.watch(expected.incident_id)
+    letters = siege.books(expected.incident_id)["letters"]["details"]
+    refused = {o.letter.recipient for o in expected.customers.values() if o.letter} & siege.relay.temper.refused
+    assert letters["failed"] == len(refused) > 0
+    assert letters["in_doubt"] == 0
+    assert siege.books(expected.incident_id)["closed"]
+
+
+@pytest.mark.parametrize("hours", [30, -30])
+def test_a_clock_that_is_wrong_changes_no_decision_and_stops_nothing(siege: Siege, hours: int) -> None:
+    for name in siege.workers:
+        siege.turn_clock(name, hours * 3600.0)
+    expected = in_the_middle(siege, f"clock-{hours}", "billing")
+    for name in siege.workers:
+        siege.turn_clock(name, -hours * 1800.0)
+    _see_through(siege, expected)
+    told_at = [
+        datetime.fromisoformat(record.headers["ce_time"]) - datetime.now(UTC)
+        for records in siege.read("amends.entitlements.v1", "amends.adjustments.v1").values()
+        for record in records
+        if record.data["incident_id"] == expected.incident_id
+    ]
+    assert max(told_at) > timedelta(hours=10) or min(told_at) < timedelta(hours=-10), "no clock was wrong"
+
+
+def test_kafka_is_lost_in_mid_incident_and_the_outboxes_make_it_whole(siege: Siege) -> None:
+    expected = in_the_middle(siege, "loss", "billing")
+    siege.lose_kafka([siege.heard("loss")])
+    _see_through(siege, expected)
