@@ -124,12 +124,19 @@ class Publisher:
         self._cluster = cluster
 
     async def close(self) -> None:
-        """Let go of the producer; what it has not delivered stays pending in the outbox."""
+        """Let go of the producer; what it has not delivered stays pending in the outbox.
+
+        It is cut off. aiokafka's own `stop` flushes first, for ever if the broker is frozen, and what came out of that
+        in the end would stand behind newer records of the same keys.
+        """
         producer, self._producer = self._producer, None
         if producer is None:
             return
+        producer._closed = True
         try:
-            await asyncio.wait_for(producer.stop(), _CLOSE_SECONDS)
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await producer.client.close()
+                await producer._sender.close()
         except Exception as error:
             if classify(error) is not Transient:
                 raise

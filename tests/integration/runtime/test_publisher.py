@@ -127,3 +127,21 @@ async def test_what_the_broker_has_not_acknowledged_counts_as_not_published(
     found = [bare(one) for one in await read(foundation.kafka, topic)]
     assert found[0] == first
     assert set(map(repr, found[1:])) == {repr(second)}  # twice, when the first try was taken after all
+
+
+async def test_a_publisher_that_is_closed_while_the_broker_is_frozen_leaves_nothing_at_work(
+    foundation: Stack, new_topic: NewTopicOf
+) -> None:
+    """What it had not delivered would otherwise come out in the end, behind what another producer has sent since."""
+    topic, broker = await new_topic(), foundation.pids["kafka"]
+    hasty = Publisher(foundation.kafka, delivery_seconds=1.0, metrics=Metrics())
+    await hasty.publish({topic: [Record(b"k", b"1", [])]})
+    before = asyncio.all_tasks()
+    os.kill(broker, signal.SIGSTOP)
+    try:
+        with pytest.raises(Transient, match="has not acknowledged"):
+            await hasty.publish({topic: [Record(b"k", b"2", [])]})
+        await asyncio.sleep(0)
+        assert asyncio.all_tasks() <= before
+    finally:
+        os.kill(broker, signal.SIGCONT)
