@@ -21,7 +21,7 @@ async def serve(settings: Settings) -> None:
     """Run the service until it is told to stop; raises `PolicyError` when a policy cannot be read, or was changed."""
     catalogue = Catalogue(load_policies(settings.policies))
     async with service.parts(NAME, settings) as parts:
-        await parts.workbench.run(catalogue.publish)
+        await parts.first(catalogue.publish)
         handlers = Handlers(catalogue)
         consumer = parts.consumer(
             {

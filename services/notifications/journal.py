@@ -201,18 +201,24 @@ class Journal:
         self._unwritten += letter + mark
 
     def _compact(self) -> None:
-        """Put a file with only the unforgotten marks in this one's place; a death in between leaves the old one."""
+        """Put a file with only the unforgotten marks in this one's place; a death in between leaves the old one.
+
+        Raises OSError if it could not be done.
+        """
         fresh = self.path.with_suffix(".fresh")
         descriptor = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        records = _boot() + _BOOT + b"".join(letter + mark for letter, mark in self._marks.items())
-        if os.write(descriptor, records) != len(records):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            records = _boot() + _BOOT + b"".join(letter + mark for letter, mark in self._marks.items())
+            if os.write(descriptor, records) != len(records):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(fresh))
+            fresh.replace(self.path)
+        finally:
+            # Whatever has failed: marks go into the file that a reader will find, and the other one holds no lock.
+            if os.fstat(descriptor).st_ino == self.path.stat().st_ino:
+                self._descriptor, descriptor = descriptor, self._descriptor
+                self._unwritten = b""
             os.close(descriptor)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(fresh))
-        fresh.replace(self.path)
-        os.close(self._descriptor)
-        self._descriptor = descriptor
-        self._unwritten = b""
 
 
 def _boot() -> bytes:

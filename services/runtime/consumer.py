@@ -178,6 +178,8 @@ class Consumer:
             await self._workbench.relay.follow(self._cluster)
             first = await self._consumer.beginning_offsets(assigned)
             end = await self._consumer.end_offsets(assigned)
+            if await broker.cluster_id(self._kafka) != self._cluster:  # lost in between: these ends are another life's
+                raise Transient("the cluster became another one while we asked it")
             extents = {(tp.topic, tp.partition): Extent(first[tp], end[tp]) for tp in assigned}
             async with self._workbench.pool.acquire() as connection, connection.transaction():
                 standing = await positions.stand(connection, self._cluster, extents)

@@ -27,16 +27,14 @@ def configure(service: str, worker: str, level: str) -> None:
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(service=service, worker=worker)
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s", force=True)
-    # aiokafka reports each reconnection attempt as an error; the consumer says once what it means.
-    for name in ("aiokafka", "uvicorn", "asyncio"):
-        logging.getLogger(name).handlers = [_ToStructlog()]
-        logging.getLogger(name).propagate = False
+    # Libraries too: aiokafka reports each reconnection attempt as an error; the consumer says once what it means.
+    logging.basicConfig(handlers=[_ToStructlog()], level=logging.WARNING, force=True)
 
 
 class _ToStructlog(logging.Handler):
-    """Gives a library's log lines the same shape as ours."""
+    """Gives a library's lines the same shape as ours: one line, and of an error its name, for its words may quote."""
 
     def emit(self, record: logging.LogRecord) -> None:
         log = structlog.get_logger()
-        log.log(record.levelno, "library", logger=record.name, message=record.getMessage())
+        error = {"error": record.exc_info[0].__name__} if record.exc_info and record.exc_info[0] else {}
+        log.log(record.levelno, "library", logger=record.name, message=record.getMessage(), **error)

@@ -37,7 +37,7 @@ from services.runtime.metrics import Metrics
 from services.runtime.quarantine import Limit
 from services.runtime.relay import Publisher, Relay
 from services.runtime.settings import RuntimeSettings, S, load
-from services.runtime.work import Workbench
+from services.runtime.work import Transaction, Workbench
 
 log = structlog.get_logger()
 
@@ -92,6 +92,16 @@ class Parts:
         app = http.api(self.name, self.metrics, self.checks, self.pool, self.relay, token)
         quarantine_routes.mount(app, self.pool, mender, self.consumers, http.operator(token))
         return app
+
+    async def first(self, work: Callable[[Transaction], Awaitable[None]]) -> None:
+        """Do a piece of work before the service serves; what passes is waited for, until the patience is over."""
+        done = asyncio.Event()
+
+        async def do(_: asyncio.Event) -> None:
+            await self.workbench.run(work)
+            done.set()
+
+        await self.persistent(do)(done)
 
     def persistent(self, task: Task) -> Task:
         """A task that is begun again, after a pause, when what passes has stopped it, until the patience is over."""

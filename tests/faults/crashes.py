@@ -44,6 +44,7 @@ class Run:
         self.doubts_at_once = 0
         self.approvals = 0
         self.told: list[Chapter] = []
+        self._more = 0
         self._wishes: dict[str, Any] = {"spared": list(spared), "only": only, "ways": ways}
         self.lives: dict[str, Lives] = {}
 
@@ -100,13 +101,26 @@ class Run:
                 self._import(self.base.late)
                 self.rest("the late half has come")
         self._by_hand()
-        for number in range(_INCIDENTS_AT_MOST):
+        before = -1
+        while self.struck > before:
             before = self.struck
-            for chapter in once_more(number):
-                self.tell_one(chapter)
-            if self.struck == before:
-                return
-        raise AssertionError(f"after {_INCIDENTS_AT_MOST} more incidents somebody is still struck")
+            self._tell_more()
+
+    def end_at_work(self) -> None:
+        """All services are asked to end after they have worked, until nobody is struck on that way any more."""
+        self.end()
+        before = -1
+        while self.struck > before:
+            before = self.struck
+            self.begin()
+            self._tell_more()
+            self.end()
+
+    def _tell_more(self) -> None:
+        self._more += 1
+        assert self._more <= _INCIDENTS_AT_MOST, "incident after incident, and somebody is still struck"
+        for chapter in once_more(self._more):
+            self.tell_one(chapter)
 
     @property
     def struck(self) -> int:

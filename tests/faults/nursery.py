@@ -16,16 +16,17 @@ import os
 import runpy
 import sys
 import traceback
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from tests.faults import points
 from tests.faults.boundaries import Finder
 
-_SMALLER: dict[str, dict[str, float]] = {
+_SMALLER: dict[str, dict[str, Any]] = {
     "services.runtime.consumer": {"_POLL_SECONDS": 0.1, "_FIRST_PAUSE_SECONDS": 0.02, "_LONGEST_PAUSE_SECONDS": 0.05},
     "services.runtime.service": {"_FIRST_PAUSE_SECONDS": 0.02, "_LONGEST_PAUSE_SECONDS": 0.05},
-    "services.runtime.relay": {"_SWEEP_SECONDS": 0.3, "_BATCH_BYTES": 4_096},
+    "services.runtime.relay": {"_SWEEP_SECONDS": 0.3, "_STALE_AFTER": timedelta(seconds=1), "_BATCH_BYTES": 4_096},
     "services.entitlements.plan": {"_LOOK_AGAIN_SECONDS": 0.2},
     "services.entitlements.worker": {"_LOOK_AGAIN_SECONDS": 0.2},
     "services.notifications.sender": {"_LOOK_AGAIN_SECONDS": 0.2, "_TIDY_SECONDS": 0.3, "_FIRST_PAUSE_SECONDS": 0.1},

@@ -71,6 +71,8 @@ class Proxy:
         self.port, self.target = port, target
         self.lost = 0
         """How many replies were lost so far."""
+        self.held = 0
+        """How many connections were held at a request so far."""
         self.delay_seconds = 0.0
         self.octets_per_second = 0
         self.connections: set[_Line] = set()
@@ -80,6 +82,7 @@ class Proxy:
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._to_pass = self._to_lose = self._every = 0
+        self.hold_before: bytes | None = None
 
     # ── What a test tells it ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -114,6 +117,10 @@ class Proxy:
         The server has done what it was asked: only nobody hears of it.
         """
         self._to_pass, self._to_lose, self._every = after, times, every
+
+    def hold_at(self, request: bytes) -> None:
+        """Hold a connection when its client asks for this, before the server hears of it, until `mend`."""
+        self.hold_before = request
 
     @property
     def still_to_lose(self) -> int:
@@ -176,7 +183,7 @@ class Proxy:
             line.hold()
 
     async def _mend(self) -> None:
-        self.delay_seconds, self.octets_per_second = 0.0, 0
+        self.delay_seconds, self.octets_per_second, self.hold_before = 0.0, 0, None
         self._flowing.set()
         for line in self.connections:
             line.go_on()
@@ -192,7 +199,7 @@ class _Line(asyncio.Protocol):
         self._client: asyncio.Transport | None = None
         self._far: _Far | None = None
         self._losing = False
-        self._early: list[bytes] = []  # what the client said before the server was there
+        self._early: list[bytes] = []  # what the client said, and the server is not told yet
         self._connecting: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -212,15 +219,27 @@ class _Line(asyncio.Protocol):
         if self._client is None or self._client.is_closing():
             self.cut()
         else:
-            early, self._early = self._early, []
-            for data in early:
-                self.data_received(data)
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Ask what waited."""
+        early, self._early = self._early, []
+        for data in early:
+            self._ask(data)
 
     def data_received(self, data: bytes) -> None:
         """From the client."""
-        if self._far is None:
+        waited_for = self._proxy.hold_before
+        if waited_for is not None and not self._early and waited_for in data:
+            self._proxy.held += 1
             self._early.append(data)
-            return
+        elif self._far is None or self._early:
+            self._early.append(data)
+        else:
+            self._ask(data)
+
+    def _ask(self, data: bytes) -> None:
+        assert self._far is not None
         if self._watch.asked(data) and self._proxy.loses_this():
             self._losing = True
         self._pass_on(self._client, self._far.transport, data)
@@ -262,6 +281,7 @@ class _Line(asyncio.Protocol):
     def go_on(self) -> None:
         """Take bytes again."""
         if self._far is not None:
+            self._catch_up()
             for end in self._both():
                 end.resume_reading()
 

@@ -66,7 +66,6 @@ UNREACHED: Mapping[str, str] = MappingProxyType(
         "notifications.journal:Journal.open#[45] *": _DAMAGED,
         "notifications.journal:Journal.set_aside#*": _DAMAGED,
         "notifications.journal:Journal._write#2 *": _DAMAGED,
-        "notifications.journal:Journal._compact#4 *": _DAMAGED,
         "notifications.mailer:Mailer.send#1 *": _AWAY,
         "notifications.mailer:Mailer._keep#2 *": _AWAY,
         "notifications.mailer:Mailer._keep#4 after": _AWAY,
@@ -102,7 +101,6 @@ MAY_END = (
     "runtime.service:_with#*",
     "*.app:serve",
     "runtime.service:main",
-    "entitlements.catalogue:Catalogue.publish*",  # before it serves, its policies are published
     "*journal:Journal.open#*",
     "*journal:Journal.close#*",
 )

@@ -31,12 +31,11 @@ from tests.faults.moods import Mood, MoodyRelay
 from tests.faults.proxy import Lines, Proxy
 from tests.faults.supervisor import Supervisor
 
-PARTS = ("kafka", "postgres")
 SMTP_CONNECTIONS = 4
 CLOCK = Path(__file__).with_name("clock")
 IMPATIENT: Mapping[str, str] = MappingProxyType(
     {
-        "AMENDS_TRANSACTION_SECONDS": "10",
+        "AMENDS_TRANSACTION_SECONDS": "20",
         "AMENDS_DELIVERY_SECONDS": "8",
         "AMENDS_SMTP_REPLY_SECONDS": "6",
         "AMENDS_SMTP_DOT_SECONDS": "8",
@@ -62,14 +61,15 @@ class Siege(World):
         self._clocks = folder / "clocks"
         self._clocks.mkdir(parents=True)
         detours = {service: self._front(f"{service}-kafka", 0).port for service in SERVICES}
+        self.workers = tuple(name for s in SERVICES for name in worker_names(s, dict(workers).get(s, 1)))
         super().__init__(folder, customers, detours=detours, workers=workers)
         ports = State.load(Layout.at(self.root)).ports
         self.relay = MoodyRelay(self.lines, choose(ports.values()), self.stack.mailbox)
         for service in SERVICES:
             self.proxies[f"{service}-kafka"].target = ports[f"kafka@{service}"]
-            self._front(f"{service}-postgres", ports["postgres"])
+        for worker in self.workers:
+            self._front(f"{worker}-postgres", ports["postgres"])
         self._front("notifications-smtp", self.relay.port)
-        self.workers = tuple(name for s in SERVICES for name in worker_names(s, dict(workers).get(s, 1)))
         self.supervisor = Supervisor(Layout.at(self.root), ("postgres", "kafka", *self.workers), self._environment)
         for name in self.workers:
             self.stack.stop(name)
@@ -79,7 +79,7 @@ class Siege(World):
     def _front(self, name: str, target: int) -> Proxy:
         """A proxy on this way; where it leads to may be told later."""
         watches: dict[str, Callable[[], Watch]] = {"kafka": Produces, "postgres": Commits, "smtp": FinalDots}
-        watch = watches[name.partition("-")[2]]
+        watch = watches[name.rpartition("-")[2]]
         taken = [proxy.port for proxy in self.proxies.values()]
         proxy = self.proxies[name] = self.lines.proxy(choose(taken), target, watch)
         return proxy
@@ -90,7 +90,7 @@ class Siege(World):
         if service not in SERVICES:
             return {}
         dsn = urlsplit(self.stack.databases[service])
-        through = dsn.netloc.rpartition(":")[0] + f":{self.proxies[f'{service}-postgres'].port}"
+        through = dsn.netloc.rpartition(":")[0] + f":{self.proxies[f'{name}-postgres'].port}"
         return {
             **self._settings,
             "AMENDS_KAFKA": f"{HOST}:{self.proxies[f'{service}-kafka'].port}",

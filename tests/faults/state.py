@@ -7,6 +7,7 @@ faults may bring about. Leaves topics and letters to `judge`.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -81,6 +82,13 @@ async def _rest(siege: Siege, database: str) -> Rest:
         await connection.close(timeout=5)
 
 
+def has_read(siege: Siege, reader: str, writer: str, topic: str) -> bool:
+    """Whether a service has seen through all that another has written to a topic, and there is no more to come."""
+    read, written = (asyncio.run(asyncio.wait_for(_rest(siege, name), _SECONDS)) for name in (reader, writer))
+    ends = outside.ends(siege.stack.kafka, topic)
+    return not written.pending and all(read.positions.get((tp.topic, tp.partition)) == end for tp, end in ends.items())
+
+
 def unrest(siege: Siege) -> list[str]:
     """What is not as it must be once everything has come to rest: positions, outbox, quarantine. Empty: all is well."""
     complaints = []
@@ -97,6 +105,14 @@ def unrest(siege: Siege) -> list[str]:
             at = rest.positions.get((tp.topic, tp.partition))
             if at != end:
                 complaints.append(f"{database}: stands at {at} of {end} in {tp.topic}/{tp.partition}")
+    return complaints
+
+
+def await_rest(siege: Siege, seconds: float = 60.0) -> list[str]:
+    """Wait until all has come to rest, at most for so long; returns what has not."""
+    deadline = time.monotonic() + seconds
+    while (complaints := unrest(siege)) and time.monotonic() < deadline:
+        time.sleep(0.5)
     return complaints
 
 

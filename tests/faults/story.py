@@ -184,11 +184,6 @@ def approved(incident_id: str, plan: str, at: str) -> Event:
     return Event("incidents", "incident.approved.v1", incident_id, data)
 
 
-def _profile(customer_id: str) -> Event:
-    data = {"customer_id": customer_id, "name": "Vera", "email": "vera@example.com", "locale": "it"}
-    return Event("customers", "customer.changed.v1", customer_id, data)
-
-
 def _chapters() -> list[Chapter]:
     everything, merged = "everything@1", "merged@1"
     return [
@@ -230,8 +225,10 @@ def _chapters() -> list[Chapter]:
         Chapter([said("taken-back", everything, 3)], "taken-back"),
         Chapter([Event("customers", "customer.changed.v1", FORGOTTEN, None)]),
         Chapter(_OUTSIDE, set_aside={"entitlements": 3, "billing": 1, "notifications": 1}),
+        Chapter([said("nobody-knows", everything, 1)], "nobody-knows"),
         Chapter([_ENTITLED]),
-        Chapter([_profile(LATEST)]),
+        Chapter([Event("customers", "customer.changed.v1", LATEST, {
+            "customer_id": LATEST, "name": "Vera", "email": "vera@example.com", "locale": "it"})]),
     ]  # fmt: skip
 
 

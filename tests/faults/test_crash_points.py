@@ -36,7 +36,7 @@ def died(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         run.begin()
         run.tell()
         run.republish()
-        run.end()
+        run.end_at_work()
         yield run
 
 
@@ -110,7 +110,7 @@ def test_a_service_in_which_anything_fails_goes_on_by_itself(tmp_path_factory: p
         run.begin()
         run.tell()
         run.republish()
-        run.end()
+        run.end_at_work()
         verdict.judge(run)
         assert run.deaths == 0
         assert run.struck > (1_000 if ALL else 250) or ONLY != "*"

@@ -181,6 +181,19 @@ def test_a_stall_takes_bytes_and_keeps_them_until_it_is_mended(through: Through)
             assert _ask(new, b"", len(COMMITTED)) == COMMITTED
 
 
+def test_a_request_is_held_before_the_server_hears_of_it(through: Through) -> None:
+    proxy, server = through({FETCH: FETCHED, PRODUCE: PRODUCED}, Produces)
+    proxy.hold_at(PRODUCE[:8])
+    with _client(proxy) as client:
+        assert _ask(client, FETCH, len(FETCHED)) == FETCHED
+        client.sendall(PRODUCE)
+        client.sendall(PRODUCE)
+        time.sleep(0.2)
+        assert (server.heard, proxy.held) == (FETCH, 1)
+        proxy.mend()
+        assert _ask(client, b"", 2 * len(PRODUCED)) == PRODUCED * 2
+
+
 def test_what_is_delayed_comes_later_and_in_order(through: Through) -> None:
     proxy, _ = through({COMMIT: COMMITTED}, Commits)
     with _client(proxy) as client:

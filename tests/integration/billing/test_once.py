@@ -16,7 +16,7 @@ from services.runtime.outbox import Outgoing
 from services.runtime.relay import Publisher, Relay
 from services.runtime.work import Workbench
 from tests.integration.billing.case import CONTRACTS, ENDS, EVENTS, VERSIONS
-from tests.integration.billing.crashes import CrashError, cut_before_each_statement
+from tests.integration.billing.crashes import cut_before_each_statement
 from tests.integration.billing.world import (
     Books,
     Log,
@@ -29,6 +29,7 @@ from tests.integration.billing.world import (
     take,
     written,
 )
+from tests.integration.mortal import Death
 
 SECONDS = 20.0
 STEPS = ["worked", "written", "committed", "published"]
@@ -54,7 +55,7 @@ async def begin_anew(pool: Pool) -> None:
 def dying_at(step: str, workbench: Workbench) -> Workbench:
     async def die(done: str) -> None:
         if done == step:
-            raise CrashError
+            raise Death
 
     return Workbench(workbench.pool, workbench.relay, Metrics(), seconds=SECONDS, step=die)
 
@@ -114,7 +115,7 @@ async def test_a_crash_between_two_steps_and_a_redelivery_make_the_same_books(
         await log.follow(topic)
     dying = dying_at(step, workbench)
     for batch in batches(read(granted(EVENTS)), 3):
-        with pytest.raises(CrashError):
+        with pytest.raises(Death):
             await take(dying, batch)
         await workbench.relay.flush()  # what whoever takes over does first
         await take(workbench, batch)
@@ -127,7 +128,7 @@ async def test_a_crash_between_two_steps_and_a_redelivery_make_the_same_books(
 async def test_a_crash_before_the_commit_leaves_nothing_behind(workbench: Workbench, pool: Pool, step: str) -> None:
     await hold(pool, CONTRACTS)
     before = await books_of(pool)
-    with pytest.raises(CrashError):
+    with pytest.raises(Death):
         await take(dying_at(step, workbench), read(granted(EVENTS)))
     assert await books_of(pool) == before
     assert await written(pool) == {}
@@ -146,11 +147,11 @@ async def test_what_was_sent_and_not_marked_is_sent_again_byte_for_byte(
     class DiesAfterSending(Publisher):
         async def publish(self, outgoing: Outgoing) -> None:
             await super().publish(outgoing)
-            raise CrashError
+            raise Death
 
     await hold(pool, CONTRACTS)
     dying = DiesAfterSending(foundation.kafka, delivery_seconds=SECONDS, metrics=Metrics())
-    with pytest.raises(CrashError):
+    with pytest.raises(Death):
         await take(Workbench(pool, Relay(pool, dying), Metrics(), seconds=SECONDS), read(granted(EVENTS)))
     await dying.close()
     assert await workbench.relay.flush() == 1

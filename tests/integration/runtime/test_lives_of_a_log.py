@@ -149,6 +149,24 @@ async def test_another_clusters_position_is_not_believed(trial: Trial) -> None:
     assert await trial.pool.fetchval("SELECT cluster FROM position") == await broker.cluster_id(trial.kafka)
 
 
+async def test_ends_that_may_be_another_clusters_than_the_one_that_was_asked_first_are_not_believed(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cluster is lost between two questions: the id is the old one's, the ends are the new one's."""
+    asked, now = 0, broker.cluster_id
+
+    async def cluster_id(kafka: str) -> str:
+        nonlocal asked
+        asked += 1
+        return "lost" if asked == 1 else await now(kafka)
+
+    await trial.send(parcels(range(20)))
+    await trial.pool.execute("INSERT INTO position VALUES ($1, 0, 15, 'lost')", trial.topic)
+    monkeypatch.setattr(broker, "cluster_id", cluster_id)
+    await trial.follow(20)
+    assert await trial.numbers() == [*range(20)]
+
+
 async def test_what_the_broker_remembers_of_the_group_does_not_matter(trial: Trial) -> None:
     """The group's committed offset is a hint for lag monitors: the database's position wins."""
     await trial.send(parcels(range(20)))

@@ -23,6 +23,10 @@ except ValueError:
     log.exception("went wrong")
 logging.getLogger("aiokafka.consumer").error("cannot reach %s", "node 1")
 logging.getLogger("uvicorn.error").info("too quiet too")
+try:
+    raise ValueError("mario@example.com")
+except ValueError:
+    logging.getLogger("asyncpg.pool").warning("went wrong", exc_info=True)
 """
 
 
@@ -33,11 +37,13 @@ def lines() -> list[dict[str, Any]]:
 
 
 def test_every_line_is_a_json_object_that_says_who_when_and_what() -> None:
-    committed, wrong, library = lines()
-    for line in (committed, wrong, library):
+    committed, wrong, library, other = lines()
+    for line in (committed, wrong, library, other):
         assert (line["service"], line["worker"]) == ("billing", "b7")
         assert datetime.fromisoformat(line["at"]).utcoffset() is not None
     assert (committed["event"], committed["level"], committed["records"]) == ("batch committed", "info", 3)
     assert (wrong["event"], wrong["level"]) == ("went wrong", "error")
     assert "second line" in wrong["exception"]
     assert (library["logger"], library["message"]) == ("aiokafka.consumer", "cannot reach node 1")
+    assert (other["logger"], other["message"], other["error"]) == ("asyncpg.pool", "went wrong", "ValueError")
+    assert "mario" not in json.dumps(other)
