@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import uvloop
 
 from tests.faults.acts import Watch
+from tests.faults.line import Line
 
 HOST = "127.0.0.1"
 _SECONDS = 10.0
@@ -66,6 +67,8 @@ class Lines:
 class Proxy:
     """One way from a service to one of the parts it stands on."""
 
+    host = HOST
+
     def __init__(self, lines: Lines, port: int, target: int, watch: Callable[[], Watch]) -> None:
         """Made by `Lines.proxy`."""
         self.port, self.target = port, target
@@ -75,7 +78,7 @@ class Proxy:
         """How many connections were held at a request so far."""
         self.delay_seconds = 0.0
         self.octets_per_second = 0
-        self.connections: set[_Line] = set()
+        self.connections: set[Line] = set()
         self.new_watch = watch
         self._lines = lines
         self._server: Any = None
@@ -138,7 +141,7 @@ class Proxy:
         deadline = self._lines.loop.time() + _REOPEN_SECONDS
         while self._server is None:
             try:
-                self._server = await self._lines.loop.create_server(lambda: _Line(self), HOST, self.port, backlog=256)
+                self._server = await self._lines.loop.create_server(lambda: Line(self), HOST, self.port, backlog=256)
             except OSError:
                 if self._lines.loop.time() > deadline:
                     raise
@@ -188,160 +191,3 @@ class Proxy:
         for line in self.connections:
             line.go_on()
         await self.listen()
-
-
-class _Line(asyncio.Protocol):
-    """One connection of a client, and the one to the server that belongs to it."""
-
-    def __init__(self, proxy: Proxy) -> None:
-        self._proxy = proxy
-        self._watch = proxy.new_watch()
-        self._client: asyncio.Transport | None = None
-        self._far: _Far | None = None
-        self._losing = False
-        self._early: list[bytes] = []  # what the client said, and the server is not told yet
-        self._connecting: asyncio.Task[None] | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._client = cast(asyncio.Transport, transport)
-        self._proxy.connections.add(self)
-        self._connecting = asyncio.get_running_loop().create_task(self._connect())
-
-    async def _connect(self) -> None:
-        await self._proxy.flows()
-        try:
-            _, self._far = await asyncio.get_running_loop().create_connection(
-                lambda: _Far(self), HOST, self._proxy.target
-            )
-        except OSError:
-            self.cut()
-            return
-        if self._client is None or self._client.is_closing():
-            self.cut()
-        else:
-            self._catch_up()
-
-    def _catch_up(self) -> None:
-        """Ask what waited."""
-        early, self._early = self._early, []
-        for data in early:
-            self._ask(data)
-
-    def data_received(self, data: bytes) -> None:
-        """From the client."""
-        waited_for = self._proxy.hold_before
-        if waited_for is not None and not self._early and waited_for in data:
-            self._proxy.held += 1
-            self._early.append(data)
-        elif self._far is None or self._early:
-            self._early.append(data)
-        else:
-            self._ask(data)
-
-    def _ask(self, data: bytes) -> None:
-        assert self._far is not None
-        if self._watch.asked(data) and self._proxy.loses_this():
-            self._losing = True
-        self._pass_on(self._client, self._far.transport, data)
-
-    def answer(self, data: bytes) -> None:
-        """From the server."""
-        answered = self._watch.answered(data)
-        if not self._losing:
-            self._pass_on(None if self._far is None else self._far.transport, self._client, data)
-        elif answered:
-            self._proxy.lost += 1
-            self.cut()
-
-    def _pass_on(self, source: asyncio.Transport | None, sink: asyncio.Transport | None, data: bytes) -> None:
-        if sink is None or sink.is_closing():
-            return
-        loop = self._proxy._lines.loop
-        if self._proxy.delay_seconds:
-            loop.call_later(self._proxy.delay_seconds, sink.write, data)
-        else:
-            sink.write(data)
-        if self._proxy.octets_per_second and source is not None and not source.is_closing():
-            source.pause_reading()
-            loop.call_later(len(data) / self._proxy.octets_per_second, self._resume, source)
-
-    def _resume(self, transport: asyncio.Transport) -> None:
-        if not self._proxy.stalled and not transport.is_closing():
-            transport.resume_reading()
-
-    def _both(self) -> list[asyncio.Transport]:
-        ends = (self._client, None if self._far is None else self._far.transport)
-        return [end for end in ends if end is not None and not end.is_closing()]
-
-    def hold(self) -> None:
-        """Take no more bytes from either side."""
-        for end in self._both():
-            end.pause_reading()
-
-    def go_on(self) -> None:
-        """Take bytes again."""
-        if self._far is not None:
-            self._catch_up()
-            for end in self._both():
-                end.resume_reading()
-
-    def cut(self) -> None:
-        """Reset both connections."""
-        self._proxy.connections.discard(self)
-        task = self._connecting
-        if task is not None and not task.done() and task is not asyncio.current_task():
-            task.cancel()
-        for end in self._both():
-            end.abort()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.end_of(exc)
-
-    def end_of(self, exc: Exception | None) -> None:
-        """One side has ended: so does the other, once it has what was written to it."""
-        self._proxy.connections.discard(self)
-        for end in self._both():
-            if exc is None:
-                end.close()
-            else:
-                end.abort()
-
-    def pause_writing(self) -> None:
-        if self._far is not None and self._far.transport is not None:
-            self._far.transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        if self._far is not None and self._far.transport is not None:
-            self._resume(self._far.transport)
-
-    def far_pauses(self, paused: bool) -> None:
-        """The server takes no more bytes, or takes them again."""
-        if self._client is None or self._client.is_closing():
-            return
-        if paused:
-            self._client.pause_reading()
-        else:
-            self._resume(self._client)
-
-
-class _Far(asyncio.Protocol):
-    """The server's side of a line."""
-
-    def __init__(self, line: _Line) -> None:
-        self._line = line
-        self.transport: asyncio.Transport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
-
-    def data_received(self, data: bytes) -> None:
-        self._line.answer(data)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._line.end_of(exc)
-
-    def pause_writing(self) -> None:
-        self._line.far_pauses(True)
-
-    def resume_writing(self) -> None:
-        self._line.far_pauses(False)

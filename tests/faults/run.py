@@ -112,24 +112,9 @@ def _siege(siege: Siege, options: argparse.Namespace, wanted: Wanted) -> dict[st
     for number in range(_WITHOUT_FAULTS):
         _incident(siege, story, number)
     calm_seconds, calm_told = time.monotonic() - calm_began, story.told
-    over = threading.Event()
-    failures: list[BaseException] = []
-    striking = threading.Thread(target=_strike_all, args=(siege, story, strikes, over, failures), name="strikes")
     began = time.monotonic()
-    striking.start()
-    number = _WITHOUT_FAULTS
-    complaints: list[str] = []
-    try:
-        while striking.is_alive():
-            _incident(siege, story, number)
-            number += 1
-    except AssertionError as late:
-        complaints.append(str(late))
-    finally:
-        over.set()
-        striking.join()
+    complaints = _under_faults(siege, story, strikes)
     seconds = time.monotonic() - began
-    complaints += [f"the striker: {error!r}" for error in failures]
     told = story.told - calm_told
     verdict = _verdict(siege, story, complaints)
     bound = in_doubt_at_most(strikes, SMTP_CONNECTIONS)
@@ -151,6 +136,24 @@ def _siege(siege: Siege, options: argparse.Namespace, wanted: Wanted) -> dict[st
         "time under faults ÷ without": round(seconds / max(1, told) / calm_pace, 2),
         "complaints": verdict.complaints,
     }
+
+
+def _under_faults(siege: Siege, story: Story, strikes: list[Strike]) -> list[str]:
+    """Incident after incident until all faults have struck; returns what went wrong on the way."""
+    over = threading.Event()
+    failures: list[BaseException] = []
+    complaints: list[str] = []
+    striking = threading.Thread(target=_strike_all, args=(siege, story, strikes, over, failures), name="strikes")
+    striking.start()
+    try:
+        while striking.is_alive():
+            _incident(siege, story, len(story.promises))
+    except AssertionError as late:
+        complaints.append(str(late))
+    finally:
+        over.set()
+        striking.join()
+    return complaints + [f"the striker: {error!r}" for error in failures]
 
 
 def _incident(siege: Siege, story: Story, number: int) -> None:

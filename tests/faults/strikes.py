@@ -18,6 +18,7 @@ from tests.faults.siege import Siege
 
 _SPARE_OCTETS = 256 * 1024
 _DELAY_SECONDS = 0.2
+_WAITED_SECONDS = 20.0
 _OCTETS_PER_SECOND = 200_000
 _CLOCK_HOURS = (30, -30, 5, -2)
 
@@ -71,18 +72,13 @@ class Striker:
 
     def _once_up(self, worker: str, number: signal.Signals) -> bool:
         """A signal to a worker; one that is down just now is waited for, a moment."""
-        deadline = time.monotonic() + 5.0
-        while not self._siege.signal(worker, number):
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.02)
-        return True
+        return _in_time(lambda: self._siege.signal(worker, number))
 
     def _at_a_way(self, strike: Strike) -> bool:
         proxy = self._siege.proxies[strike.target]
         match strike.kind:
             case Kind.CUT:
-                return proxy.cut() > 0
+                return _in_time(lambda: proxy.cut() > 0)
             case Kind.REPLY_LOST:
                 proxy.lose_replies(proxy.still_to_lose + 1)
                 return True
@@ -109,6 +105,16 @@ class Striker:
         self._lasting = [one for one in self._lasting if one not in over]
         for _, take_back in over:
             take_back()
+
+
+def _in_time(struck: Callable[[], bool]) -> bool:
+    """Strike as soon as there is something to strike; what is down just now comes back in a moment."""
+    deadline = time.monotonic() + _WAITED_SECONDS
+    while not struck():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
 
 
 def fill_disk(siege: Siege, name: str, seconds: float) -> None:
