@@ -204,6 +204,8 @@ class Consumer:
         offsets = {
             TopicPartition(t, p): offset for (t, p), offset in self._standing.items() if TopicPartition(t, p) in mine
         }
+        if not offsets:  # all of it has gone to another member while we worked
+            return
         try:
             await asyncio.wait_for(self._consumer.commit(offsets), _POLL_SECONDS)
         except Exception as error:

@@ -120,7 +120,10 @@ class Soak:
                     upcoming = next(due, None)
                 if self.seconds >= next_sample:
                     next_sample = self.seconds + _SAMPLE_SECONDS
-                    self.memory.take(self.seconds, local.Stack.load(self.world.root).pids)
+                    stack = local.Stack.load(self.world.root)
+                    if fallen := [name for name in stack.pids if "-" not in name and not stack.is_running(name)]:
+                        raise AssertionError(f"nobody has killed {fallen}, and they are gone: see their logs")
+                    self.memory.take(self.seconds, stack.pids)
                 if thirds and self.seconds >= thirds[0]:
                     thirds.pop(0)
                     self._measure_tables()

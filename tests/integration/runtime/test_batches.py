@@ -184,3 +184,12 @@ async def test_members_join_and_leave_while_twenty_thousand_records_flow(make_tr
     assert await trial.effects() == [(p, n) for p in sorted(ends) for n in range(ends[p])]
     assert await trial.positions() == ends
     assert {event_id(a) for a in await trial.read(trial.answers)} == {f"answer/{n}" for n in range(20_000)}
+
+
+async def test_a_worker_that_has_lost_all_its_partitions_meanwhile_has_nothing_to_hint_at(trial: Trial) -> None:
+    await trial.send(parcels(range(3)))
+    late = trial.consumer()
+    await at_its_place(late)
+    late._consumer.unsubscribe()
+    await late._hint()
+    await late._close()
