@@ -190,6 +190,7 @@ async def test_a_worker_that_has_lost_all_its_partitions_meanwhile_has_nothing_t
     await trial.send(parcels(range(3)))
     late = trial.consumer()
     await at_its_place(late)
-    late._consumer.unsubscribe()
+    late._lost_sight()
+    late._next_hint = 0.0
     await late._hint()
     await late._close()
