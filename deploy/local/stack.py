@@ -87,13 +87,6 @@ class Stack:
             state = State.load(layout)
             assembly.stop_component(layout, state, name)
 
-    def port(self, name: str) -> int:
-        """Where a component listens; raises `StackError` for an unknown one."""
-        port = State.load(Layout(self.root)).ports.get(name)
-        if port is None:
-            raise StackError(f"no component {name!r}")
-        return port
-
     def start(self, name: str, *, environment: Mapping[str, str] = MappingProxyType({})) -> Stack:
         """Start a component that does not run, wait until it is ready; returns the stack with its new pid.
 
@@ -143,7 +136,7 @@ def up(
     `fresh` ends a running stack and forgets everything first. `services=False` leaves the services alone. Remembered
     from one call to the next are: `workers`, how many processes each service has (1 unless told); `policies`, in which
     folder the policies are (those shipped unless told); `detours`, names of ways to Kafka through ports that somebody
-    else listens on and passes on to `port("kafka@NAME")` (none unless told).
+    else listens on, and passes on to the one that is remembered `behind` the name (none unless told).
 
     Raises `StackError`; whatever this call started is ended then, and so it is when it is interrupted.
     """

@@ -37,7 +37,7 @@ class Register:
         if await self._connection.fetchval(SQL["keep_revision"], *said) is None and await self._is_void(event):
             await self._connection.execute(SQL["say_again"], *said)
         kept = await self._connection.fetch(SQL["revisions"], event.incident_id)
-        statements, impossible = fold(REVISIONS[kind].model_validate_json(said) for kind, said in kept)
+        statements, impossible = fold(REVISIONS[kind].model_validate_json(told) for kind, told in kept)
         if impossible is not None:
             identity = (event.incident_id, impossible.event.revision)
             log.error("ignored", incident=identity[0], revision=identity[1], reason=str(impossible.error))

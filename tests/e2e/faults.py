@@ -7,6 +7,9 @@ from tests.e2e.comparing import granted, once, outcomes, standings
 from tests.e2e.expected import Expected
 from tests.e2e.world import World, another
 
+SMTP_CONNECTIONS = 4
+"""How many letters can be on the wire when a sender dies: as many as the services' settings have connections."""
+
 
 def in_the_middle(world: World, incident_id: str, service: str) -> Expected:
     """Declare, and wait until this service has begun; returns what the incident must come to all the same."""

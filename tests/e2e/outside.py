@@ -133,10 +133,14 @@ def declare(kafka: str, declaration: Mapping[str, Any], *, structured: bool = Fa
         headers = [("content-type", b"application/cloudevents+json; charset=utf-8")]
     else:
         value = json.dumps(declaration).encode()
-        headers = [(f"ce_{name}", content.encode()) for name, content in attributes.items()]
-        headers.append(("content-type", b"application/json"))
+        headers = [*binary(**attributes), ("content-type", b"application/json")]
     publish(kafka, "amends.incidents.v1", declaration["incident_id"].encode(), value, headers)
     return event_id
+
+
+def binary(**attributes: str) -> list[tuple[str, bytes]]:
+    """An event's attributes as the headers of a record in binary mode."""
+    return [(f"ce_{name}", content.encode()) for name, content in attributes.items()]
 
 
 def publish(kafka: str, topic: str, key: bytes, value: bytes, headers: list[tuple[str, bytes]]) -> None:

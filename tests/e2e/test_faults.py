@@ -11,12 +11,11 @@ import psutil
 import pytest
 
 from deploy.local import stack as local
-from tests.e2e.faults import in_the_middle, seen_through
+from deploy.local.services import SERVICES
+from tests.e2e.faults import SMTP_CONNECTIONS, in_the_middle, seen_through
 from tests.e2e.world import World
 
 CUSTOMERS = 6_000
-SMTP_CONNECTIONS = 4
-SERVICES = ("entitlements", "billing", "notifications")
 
 
 @pytest.fixture(scope="module")

@@ -16,11 +16,10 @@ import pytest
 
 from deploy.local import stack as local
 from deploy.local.customer_base import incident
-from services.entitlements.policy import SHIPPED
 from tests.e2e import outside
 from tests.e2e.life import POLICY, by_customer
 from tests.e2e.life import books as books_of
-from tests.e2e.world import World
+from tests.e2e.world import World, policies_beside
 from tests.life.telling import same
 
 CUSTOMERS = 50_000
@@ -31,13 +30,8 @@ WATCHED = ("amends.entitlements.v1", "amends.announcements.v1", "amends.adjustme
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("life")
-    policies = folder / "policies"
-    policies.mkdir()
-    for shipped in SHIPPED.glob("*.yaml"):
-        (policies / shipped.name).write_text(shipped.read_text("utf-8"), "utf-8")
-    (policies / "whole-life@1.yaml").write_text(POLICY, "utf-8")
     try:
-        yield World(folder, CUSTOMERS, policies=policies)
+        yield World(folder, CUSTOMERS, policies=policies_beside({"whole-life@1": POLICY}, folder / "policies"))
     finally:
         local.down(folder / ".amends")
 

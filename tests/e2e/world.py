@@ -9,11 +9,14 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,7 @@ import httpx
 
 from deploy.local import stack as local
 from deploy.local.customer_base import generate, incident
+from services.entitlements.policy import SHIPPED
 from tests.e2e import outside
 from tests.e2e.expected import Expected
 from tests.e2e.oracle import read_promise
@@ -169,6 +173,26 @@ class World:
         while not done():
             assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
             time.sleep(0.02)
+
+
+@contextmanager
+def passing_world(prefix: str, customers: int, *, workers: Mapping[str, int] | None = None) -> Iterator[World]:
+    """A world for as long as the block lasts, in a temporary folder; nothing is left of it."""
+    with tempfile.TemporaryDirectory(prefix=prefix) as folder:
+        try:
+            yield World(Path(folder), customers, workers=workers)
+        finally:
+            local.down(Path(folder) / ".amends")
+
+
+def policies_beside(texts: Mapping[str, str], folder: Path) -> Path:
+    """A folder, made now, of the policies that are shipped, and of these by their names and versions."""
+    folder.mkdir()
+    for shipped in SHIPPED.glob("*.yaml"):
+        shutil.copy(shipped, folder)
+    for name, text in texts.items():
+        (folder / f"{name}.yaml").write_text(text, "utf-8")
+    return folder
 
 
 def run_amends(*arguments: str, root: Path | None = None) -> subprocess.CompletedProcess[str]:

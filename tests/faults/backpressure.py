@@ -9,24 +9,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import signal
 import sys
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import psutil
 from rich.console import Console
 from rich.table import Table
 
-from deploy.local import stack as local
-from tests.e2e.world import World, another
+from tests.e2e.world import World, another, passing_world
 from tests.faults.gauges import resident
 
 INCIDENT = "backpressure"
@@ -158,14 +154,9 @@ def main() -> int:
     parser.add_argument("--databases", type=float, default=10.0, help="seconds for which PostgreSQL is stopped")
     parser.add_argument("--output", choices=["text", "json"], default="text")
     arguments = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="amends-backpressure-"))
-    try:
-        with people.status("a stack and a customer base"):
-            world = World(folder, arguments.customers)
+    people.print("a stack and a customer base")
+    with passing_world("amends-backpressure-", arguments.customers) as world:
         found = run(world, arguments)
-    finally:
-        local.down(folder / ".amends")
-        shutil.rmtree(folder)
     if arguments.output == "json":
         sys.stdout.write(json.dumps(found) + "\n")
     show(found)

@@ -16,12 +16,12 @@ import httpx
 import msgpack
 from aiokafka import AIOKafkaProducer
 
+from deploy.local.services import SERVICES
 from deploy.local.stack import Stack
 from tests.e2e import outside
 from tests.faults.judgement import Sent, fault, readers
 from tests.integration.runtime.trial import read
 
-SERVICES = ("entitlements", "billing", "notifications")
 NEVER_HALT = {
     "AMENDS_QUARANTINE_IN_A_ROW": "1000000",
     "AMENDS_QUARANTINE_SHARE": "1",

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import sys
-import tempfile
 import threading
 import time
 from itertools import cycle
@@ -23,11 +21,11 @@ import psutil
 from rich.console import Console
 
 from deploy.local import stack as local
+from deploy.local.services import SERVICES, worker_names
 from tests.e2e import outside
-from tests.e2e.world import World, another
+from tests.e2e.world import World, another, passing_world
 
-WORKERS = ("entitlements", "entitlements-2", "billing", "billing-2", "notifications", "notifications-2")
-_SERVICES = ("entitlements", "billing", "notifications")
+WORKERS = [name for service in SERVICES for name in worker_names(service, 2)]
 _ENDS_WITHIN_SECONDS = 10.0
 people = Console(stderr=True)
 
@@ -110,14 +108,8 @@ def main() -> int:
     parser.add_argument("--customers", type=int, default=50_000)
     parser.add_argument("--pairs", type=int, default=3)
     arguments = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="amends-rolling-"))
-    try:
-        world = World(folder, arguments.customers)
-        world.stack = local.up(world.root, workers=dict.fromkeys(_SERVICES, 2))
+    with passing_world("amends-rolling-", arguments.customers, workers=dict.fromkeys(SERVICES, 2)) as world:
         found = compare(world, arguments.pairs)
-    finally:
-        local.down(folder / ".amends")
-        shutil.rmtree(folder)
     sys.stdout.write(json.dumps(found) + "\n")
     return 0
 

@@ -23,11 +23,12 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.expected import Expected
+from tests.e2e.faults import SMTP_CONNECTIONS
 from tests.e2e.world import another
 from tests.faults import disks, state
 from tests.faults.judge import Judge, Promise, Verdict, closed_books
 from tests.faults.schedule import Kind, Strike, Wanted, in_doubt_at_most, schedule
-from tests.faults.siege import SMTP_CONNECTIONS, Siege, besieged
+from tests.faults.siege import Siege, besieged
 from tests.faults.strikes import Striker
 
 # Everyone gets an add-on on each contract with mail, and keeps it: so mostly others are hit, or contracts would grow.

@@ -20,6 +20,7 @@ import httpx
 from aiokafka.errors import KafkaError
 
 from deploy.local import stack as local
+from deploy.local.kafka.broker import behind
 from deploy.local.layout import Layout, State
 from deploy.local.ports import HOST, choose
 from deploy.local.services import SERVICES, service_of, worker_names
@@ -31,7 +32,6 @@ from tests.faults.moods import Mood, MoodyRelay
 from tests.faults.proxy import Lines, Proxy
 from tests.faults.supervisor import Supervisor
 
-SMTP_CONNECTIONS = 4
 CLOCK = Path(__file__).with_name("clock")
 IMPATIENT: Mapping[str, str] = MappingProxyType(
     {
@@ -66,7 +66,7 @@ class Siege(World):
         ports = State.load(Layout.at(self.root)).ports
         self.relay = MoodyRelay(self.lines, choose(ports.values()), self.stack.mailbox)
         for service in SERVICES:
-            self.proxies[f"{service}-kafka"].target = ports[f"kafka@{service}"]
+            self.proxies[f"{service}-kafka"].target = ports[behind(service)]
         for worker in self.workers:
             self._front(f"{worker}-postgres", ports["postgres"])
         self._front("notifications-smtp", self.relay.port)

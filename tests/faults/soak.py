@@ -32,19 +32,18 @@ from rich.table import Table
 
 from deploy.local import stack as local
 from deploy.local.errors import StackError
+from deploy.local.services import SERVICES, worker_names
 from services.cli.asking import Services
 from services.cli.errors import CommandError
 from services.cli.reconcile import reconcile
 from services.cli.standing import standing
-from services.entitlements.policy import SHIPPED
 from tests.e2e import outside
+from tests.e2e.faults import SMTP_CONNECTIONS
 from tests.e2e.life import POLICY
-from tests.e2e.world import World
+from tests.e2e.world import World, policies_beside
 from tests.faults import gauges
 from tests.faults.stories import Said, stories
 
-SERVICES = ("entitlements", "billing", "notifications")
-SMTP_CONNECTIONS = 4
 _SAMPLE_SECONDS, _QUIET_SECONDS, _LOOK_SECONDS = 15.0, 900.0, 0.5
 people = Console(stderr=True, width=max(120, Console().width))
 
@@ -134,17 +133,14 @@ class Soak:
                 time.sleep(0.05)
 
     def _say(self, one: Said) -> None:
-        headers = {"id": str(uuid4()), "source": "urn:soak", "type": one.type, "specversion": "1.0"}
+        now = datetime.now(UTC).isoformat()
+        headers = outside.binary(id=str(uuid4()), source="urn:soak", type=one.type, specversion="1.0", time=now)
         outside.publish(
             self.world.stack.kafka,
             "amends.incidents.v1",
             one.incident_id.encode(),
             json.dumps(one.body).encode(),
-            [
-                *((f"ce_{name}", value.encode()) for name, value in headers.items()),
-                ("ce_time", datetime.now(UTC).isoformat().encode()),
-                ("content-type", b"application/json"),
-            ],
+            [*headers, ("content-type", b"application/json")],
         )
         self.said[one.incident_id] = one.revision
 
@@ -236,20 +232,12 @@ def _in_order(lives: Iterator[list[Said]], seconds: float) -> Iterator[Said]:
     return iter(sorted(chain.from_iterable(begun), key=lambda one: (one.seconds, one.incident_id, one.revision)))
 
 
-def _policies(folder: Path) -> Path:
-    folder.mkdir()
-    for shipped in SHIPPED.glob("*.yaml"):
-        shutil.copy(shipped, folder)
-    (folder / "whole-life@1.yaml").write_text(POLICY, "utf-8")
-    return folder
-
-
 def _grounded(folder: Path, customers: int, environment: dict[str, str]) -> World:
     """A stack with two workers of each service, all of them with these settings over their own."""
     with people.status("starting a stack"):
-        world = World(folder, customers, policies=_policies(folder / "policies"))
-        local.up(world.root, workers=dict.fromkeys(SERVICES, 2))
-        for name in chain.from_iterable((service, f"{service}-2") for service in SERVICES):
+        policies = policies_beside({"whole-life@1": POLICY}, folder / "policies")
+        world = World(folder, customers, policies, workers=dict.fromkeys(SERVICES, 2))
+        for name in chain.from_iterable(worker_names(service, 2) for service in SERVICES):
             stack = local.Stack.load(world.root)
             stack.stop(name)
             stack.start(name, environment=environment)

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from deploy.local.customer_base import EDGE_EVERY, generate
-from services.entitlements.policy import SHIPPED
 from tests.e2e import outside
+from tests.e2e.world import policies_beside
 
 ORDINARY, EDGES = 24, (0, 3, 6, 8, 12, 18, 20, 21, 34, 37, 38, 44, 45, 47, 52, 69, 71, 92, 96)
 """How many ordinary customers there are, and which of those at the edges of the promise."""
@@ -125,8 +125,7 @@ class Event:
 
     def tell(self, kafka: str) -> None:
         """Publish it as any program outside would."""
-        attributes = {"id": self.event_id, "source": "urn:tests:story", "type": self.type, "specversion": "1.0"}
-        headers = [(f"ce_{name}", value.encode()) for name, value in attributes.items()]
+        headers = outside.binary(id=self.event_id, source="urn:tests:story", type=self.type, specversion="1.0")
         value = self.raw if self.data is None else json.dumps(self.data).encode()
         outside.publish(kafka, f"amends.{self.topic}.v1", self.key.encode(), value, headers)  # type: ignore[arg-type]
 
@@ -280,12 +279,7 @@ class Base:
         never = {FORGOTTEN, LATEST}
         self.early = _only(whole.customers_csv, folder / "customers.csv", set(names[::2]) - never)
         self.late = _only(whole.customers_csv, folder / "late.csv", set(names[1::2]) - never)
-        self.policies = folder / "policies"
-        self.policies.mkdir()
-        for shipped in SHIPPED.glob("*.yaml"):
-            (self.policies / shipped.name).write_text(shipped.read_text("utf-8"), "utf-8")
-        for name, text in POLICIES.items():
-            (self.policies / f"{name}.yaml").write_text(text, "utf-8")
+        self.policies = policies_beside(POLICIES, folder / "policies")
 
 
 def _only(source: Path, target: Path, customers: set[str]) -> Path:

@@ -13,10 +13,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.e2e.faults import SMTP_CONNECTIONS
 from tests.e2e.world import another
 from tests.faults import state
 from tests.faults.judge import judged
-from tests.faults.siege import SMTP_CONNECTIONS, Siege, besieged
+from tests.faults.siege import Siege, besieged
 
 CUSTOMERS = 20_000
 KILLS = 60

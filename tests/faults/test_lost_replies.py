@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import pytest
 
+from deploy.local.services import SERVICES
 from tests.e2e.faults import in_the_middle
 from tests.faults.judge import judged
 from tests.faults.siege import Siege
-
-SERVICES = ("entitlements", "billing", "notifications")
 
 
 def _lost(siege: Siege, way: str, times: int) -> int:

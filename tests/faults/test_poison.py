@@ -15,6 +15,7 @@ import pytest
 
 from deploy.local import stack as local
 from deploy.local.customer_base import incident
+from deploy.local.services import SERVICES
 from tests.e2e.comparing import standings
 from tests.e2e.expected import Expected
 from tests.e2e.world import TOPICS, World
@@ -22,7 +23,6 @@ from tests.faults.judgement import Sent
 from tests.faults.mutations import mutated
 from tests.faults.poison import (
     NEVER_HALT,
-    SERVICES,
     caught_up,
     contracts_of_billing,
     dead_letters,

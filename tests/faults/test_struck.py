@@ -10,11 +10,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.e2e.expected import Expected
-from tests.e2e.faults import in_the_middle
+from tests.e2e.faults import SMTP_CONNECTIONS, in_the_middle
 from tests.faults import disks, state, strikes
 from tests.faults.judge import judged
 from tests.faults.moods import Mood
-from tests.faults.siege import SMTP_CONNECTIONS, Siege
+from tests.faults.siege import Siege
 
 
 def _see_through(siege: Siege, expected: Expected, *, in_doubt_at_most: int = 0) -> None:

@@ -65,8 +65,7 @@ def village(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Village]:
 
 
 def headers(kind: str) -> list[tuple[str, bytes]]:
-    named = {"id": "q-1", "source": "urn:test", "type": kind, "specversion": "1.0"}
-    return [(f"ce_{name}", value.encode()) for name, value in named.items()]
+    return outside.binary(id="q-1", source="urn:test", type=kind, specversion="1.0")
 
 
 def publish(village: Village, topic: str, kind: str, key: str, value: bytes) -> None:
