@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,6 +21,8 @@ Root = Annotated[Path, typer.Option("--root", envvar="AMENDS_ROOT", help="The fo
 ROOT = Path(".amends")
 
 _SECONDS = 120.0
+_NOT_NOW_SECONDS, _AGAIN_AFTER_SECONDS = 3.0, 0.2
+"""For how long a service that says "not now" (503) is asked again: its database is away, or coming."""
 
 
 def part(name: str) -> str:
@@ -42,18 +45,23 @@ class Services:
     def get(self, service: str, path: str, *, as_operator: bool = False) -> Any:
         """A service's answer; raises `CommandError` when it does not answer, `KeyError` when it knows nothing of it."""
         headers = self._operator(service) if as_operator else {}
-        try:
-            answer = self._client.get(self.stack.http[service] + path, headers=headers)
-        except httpx.TransportError as error:
-            raise CommandError(
-                f"{service} at {self.stack.http[service]} does not answer ({type(error).__name__}): "
-                "see `amends status`, and start what is missing with `amends up`"
-            ) from None
+        until = time.monotonic() + _NOT_NOW_SECONDS
+        while (answer := self._answer(service, path, headers)).status_code == 503 and time.monotonic() < until:
+            time.sleep(_AGAIN_AFTER_SECONDS)
         if answer.status_code == 404:
             raise KeyError(path)
         if answer.is_error:
             raise CommandError(f"{service} answers {path} with {_why(answer)}")
         return answer.json()
+
+    def _answer(self, service: str, path: str, headers: dict[str, str]) -> httpx.Response:
+        try:
+            return self._client.get(self.stack.http[service] + path, headers=headers)
+        except httpx.TransportError as error:
+            raise CommandError(
+                f"{service} at {self.stack.http[service]} does not answer ({type(error).__name__}): "
+                "see `amends status`, and start what is missing with `amends up`"
+            ) from None
 
     def post(self, service: str, path: str, body: Any = None) -> Iterator[Any]:
         """Ask a service to do something, with the operator's token; its answer's JSON lines, one after the other.

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from services.cli import asking
 from services.cli.main import main
 from tests.unit.cli.test_books import BILLING, ENTITLEMENTS, INCIDENT, NOTIFICATIONS
 
@@ -39,13 +40,20 @@ def answers() -> dict[str, Any]:
 
 
 @pytest.fixture
-def root(answers: dict[str, Any], tmp_path: Path) -> Iterator[Path]:
+def not_now() -> dict[str, int]:
+    """How often the services say first that it does not suit them, by service and path."""
+    return {}
+
+
+@pytest.fixture
+def root(answers: dict[str, Any], not_now: dict[str, int], tmp_path: Path) -> Iterator[Path]:
     """The folder of a stack whose services answer so."""
 
     class Answering(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = json.dumps(answers[self.path]).encode()
-            self.send_response(200)
+            again = not_now[self.path] = not_now.get(self.path, 0) - 1
+            body = json.dumps({"detail": "not now"} if again >= 0 else answers[self.path]).encode()
+            self.send_response(503 if again >= 0 else 200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -101,3 +109,19 @@ def test_a_command_that_cannot_do_it_ends_with_1(tmp_path: Path, monkeypatch: py
 
 def test_wrong_usage_ends_with_2(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ends(monkeypatch, "reconcile") == 2
+
+
+def test_a_service_that_says_not_now_is_asked_again(
+    root: Path, not_now: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    not_now |= {"/entitlements/incidents/i1": 2, "/billing/incidents/i1/books": 1}
+    assert ends(monkeypatch, "reconcile", "i1", "--root", root) == 0
+
+
+def test_a_service_that_goes_on_saying_not_now_is_not_asked_for_ever(
+    root: Path, not_now: dict[str, int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(asking, "_NOT_NOW_SECONDS", 0.5)
+    not_now["/entitlements/incidents/i1"] = 1_000
+    assert ends(monkeypatch, "reconcile", "i1", "--root", root) == 1
+    assert "503 not now" in capsys.readouterr().err
