@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -87,19 +88,19 @@ class Mender:
         Raises `NobodyReadsError`, `Transient` when it cannot be told just now, and whatever else a handler raises that
         is no poison: then nothing has changed. A record that somebody dropped is tried only with `even_dropped`.
         """
-
-        async def work(transaction: Transaction) -> Mended | None:
-            return await self._retry(transaction, quarantine_id, even_dropped)
-
         for _ in range(_TRIES):
             try:
-                return self._counted(await self._workbench.run(work), await self._topic(quarantine_id))
+                row = await self._row(quarantine_id)
+                if row is None:
+                    return None
+                work = partial(self._retry, quarantine_id, row["topic"], even_dropped)
+                return self._counted(await self._workbench.run(work), row["topic"])
             except Exception as error:
                 if classify(error) is not Transient:
                     raise
                 trouble = error
             # It may have been committed, and only its publication has failed: the sweep sees to that.
-            row = await self._workbench.pool.fetchrow(SQL["quarantined"], quarantine_id)
+            row = await self._row(quarantine_id)
             if row is not None and row["state"] == "applied":
                 return self._counted(_told(row, "applied"), row["topic"])
         raise Transient(f"not now: {type(trouble).__name__}") from trouble
@@ -109,31 +110,32 @@ class Mender:
 
         Raises what the database raises.
         """
+        known = await self._row(quarantine_id)
+        if known is None:
+            return None
 
-        async def work(transaction: Transaction) -> Mended | None:
+        async def work(transaction: Transaction) -> Mended:
             row = await transaction.connection.fetchrow(SQL["hold_quarantined"], quarantine_id)
-            if row is None or row["state"] != "set_aside":
-                return row and _told(row, _done(row, even_dropped=False) or "dropped")
+            if row["state"] != "set_aside":
+                return _told(row, _done(row, even_dropped=False) or "dropped")
             await transaction.connection.fetchval(SQL["mark_dropped"], quarantine_id, by, why)
             return _told(row, "dropped")
 
-        return self._counted(await self._workbench.run(work), await self._topic(quarantine_id))
+        return self._counted(await self._workbench.run(work), known["topic"])
 
-    async def _topic(self, quarantine_id: int) -> str:
-        row = await self._workbench.pool.fetchrow(SQL["quarantined"], quarantine_id)
-        return row["topic"] if row else ""
+    async def _row(self, quarantine_id: int) -> Row | None:
+        """The record as it is kept: none is ever deleted, and its topic never changes."""
+        row: Row | None = await self._workbench.pool.fetchrow(SQL["quarantined"], quarantine_id)
+        return row
 
-    async def _retry(self, transaction: Transaction, quarantine_id: int, even_dropped: bool) -> Mended | None:
+    async def _retry(self, quarantine_id: int, topic: str, even_dropped: bool, transaction: Transaction) -> Mended:
         connection = transaction.connection
-        known = await connection.fetchrow(SQL["quarantined"], quarantine_id)
-        if known is None:
-            return None
-        route = self._routes.get(known["topic"])
+        route = self._routes.get(topic)
         if route is None:
-            raise NobodyReadsError(f"nobody reads {known['topic']} here any more")
+            raise NobodyReadsError(f"nobody reads {topic} here any more")
         # As if it were a batch of the topic's: whoever works on one commits first, or begins after us. By the whole
         # topic, because in this life of the log its key may be in another partition than it was in.
-        await connection.fetch(SQL["hold_topic"], known["topic"])
+        await connection.fetch(SQL["hold_topic"], topic)
         row = await connection.fetchrow(SQL["hold_quarantined"], quarantine_id)
         done = _done(row, even_dropped)
         if done is not None:
@@ -156,8 +158,8 @@ class Mender:
         attempts = await connection.fetchval(SQL["mark_applied"], quarantine_id)
         return Mended(quarantine_id, "applied", row["reason"], attempts)
 
-    def _counted(self, mended: Mended | None, topic: str) -> Mended | None:
-        if mended is not None and mended.result in ("applied", "refused", "dropped"):
+    def _counted(self, mended: Mended, topic: str) -> Mended:
+        if mended.result in ("applied", "refused", "dropped"):
             self._workbench.metrics.mended.labels(topic, mended.result).inc()
         return mended
 
