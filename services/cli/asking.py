@@ -76,7 +76,7 @@ class Services:
                     raise CommandError(f"{service} refuses {path}: {_why(answer)}")
                 for line in answer.iter_lines():
                     if line:
-                        yield orjson.loads(line)
+                        yield _unbroken(service, orjson.loads(line))
         except httpx.TransportError as error:
             raise CommandError(f"{service} broke off ({type(error).__name__}): see `amends status`") from None
 
@@ -98,6 +98,13 @@ class Services:
             hint = f"the latest are {', '.join(latest[:5])}" if latest else "none was declared yet"
             raise CommandError(f"no incident {incident_id}; {hint}") from None
         return known
+
+
+def _unbroken(service: str, told: Any) -> Any:
+    """What a service tells, unless it is why it does not go on."""
+    if isinstance(told, dict) and "broke_off" in told:
+        raise CommandError(f"{service} broke off: {told['broke_off']}")
+    return told
 
 
 def _why(answer: httpx.Response) -> str:

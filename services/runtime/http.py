@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Annotated, Any, TypeAlias
 
 import asyncpg
+import orjson
 from fastapi import Depends, FastAPI, Header, HTTPException, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -63,8 +64,14 @@ async def _unavailable(_: Request, error: Exception) -> Response:
 
 
 async def _lines(counts: AsyncIterator[int]) -> AsyncIterator[bytes]:
-    async for count in counts:
-        yield b'{"records": %d}\n' % count
+    """One line for each count; the last one says why, when it was not the last count."""
+    try:
+        async for count in counts:
+            yield orjson.dumps({"records": count}) + b"\n"
+    except Exception as error:
+        if classify(error) is not Transient:
+            raise
+        yield orjson.dumps({"broke_off": str(error) or type(error).__name__}) + b"\n"
 
 
 def _mount_probes(app: FastAPI, service: str, metrics: Metrics, checks: Mapping[str, Check], pool: Pool) -> None:

@@ -38,6 +38,7 @@ _BATCH_BYTES = 1 << 20
 _CLOSE_SECONDS = 5.0
 _SWEEP_SECONDS, _STALE_AFTER = 5.0, timedelta(seconds=15)
 _KEPT = timedelta(days=90)
+_TRIES, _AGAIN_AFTER_SECONDS = 5, 0.5
 
 
 def _hash(key: bytes | None) -> int:
@@ -212,7 +213,7 @@ class Relay:
                     yield records
             last = 0
             while (row := await connection.fetchrow(SQL["outbox_after"], last)) is not None:
-                await self._publisher.publish(unpack(row["payload"]))
+                await self._publish_again(unpack(row["payload"]))
                 last, records = row["outbox_id"], records + row["records"]
                 yield records
 
@@ -222,5 +223,20 @@ class Relay:
         while mark is not None:
             async with connection.transaction():
                 outgoing, mark = await restate(connection, mark)
-                await self._publisher.publish(outgoing)
+                await self._publish_again(outgoing)
             yield sum(len(records) for records in outgoing.values())
+
+    async def _publish_again(self, outgoing: Outgoing) -> None:
+        """Publish; more than once, for the producer is shared, and is cut off from all when one delivery failed, or
+        when a consumer sees that the cluster is another one. Raises `Transient` when that does not help.
+        """
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                await self._publisher.publish(outgoing)
+            except Transient as trouble:
+                if not tries_left:
+                    raise
+                log.warning("publishing once more goes on", error=str(trouble), tries_left=tries_left)
+            else:
+                return
+            await asyncio.sleep(_AGAIN_AFTER_SECONDS)

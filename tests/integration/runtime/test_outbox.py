@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import timedelta
+from typing import Any
 
+import orjson
 import pytest
 
 from deploy.local.stack import Stack
-from services.runtime import outbox
+from services.runtime import http, outbox
 from services.runtime import relay as relays
 from services.runtime.envelope import Record
+from services.runtime.errors import Transient
 from services.runtime.metrics import Metrics
 from services.runtime.relay import Publisher, Relay
 from services.runtime.work import Transaction
@@ -165,6 +168,38 @@ async def test_republish_sends_the_same_records_in_the_order_of_writing(trial: T
     assert [count async for count in relay.republish()] == [50 * n for n in range(1, 8)]
     published = [bare(answer) for answer in await trial.read(trial.answers)]
     assert published == expected * 2
+
+
+async def test_republishing_goes_on_when_its_producer_is_cut_off(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is when a consumer finds that the cluster is another one: the producer is everybody's."""
+    relay, publish, cut_off = Relay(trial.pool, trial.publisher), trial.publisher._publish_partition, list[Any]()
+    expected = await leave_pending(trial, rows=4)
+
+    async def cut_in(producer: Any, topic: str, partition: int, records: Sequence[Record]) -> None:
+        if expected[100] in records and len(cut_off) < 2:
+            cut_off.append(producer)
+            await trial.publisher.close()
+        await publish(producer, topic, partition, records)
+
+    monkeypatch.setattr(trial.publisher, "_publish_partition", cut_in)
+    assert [count async for count in relay.republish()] == [50, 100, 150, 200]
+    assert len(cut_off) == 2
+    assert [bare(answer) for answer in await trial.read(trial.answers)] == expected
+
+
+async def test_republishing_that_cannot_go_on_says_why(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    await leave_pending(trial, rows=2)
+    tried: list[int] = []
+
+    async def away(_: object) -> None:
+        tried.append(1)
+        raise Transient("the broker is away")
+
+    monkeypatch.setattr(relays, "_AGAIN_AFTER_SECONDS", 0.0)
+    monkeypatch.setattr(trial.publisher, "publish", away)
+    lines = [orjson.loads(line) async for line in http._lines(Relay(trial.pool, trial.publisher).republish())]
+    assert lines == [{"broke_off": "the broker is away"}]
+    assert len(tried) == 5
 
 
 async def test_a_row_that_is_published_is_not_published_again(trial: Trial) -> None:
