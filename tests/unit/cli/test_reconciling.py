@@ -58,6 +58,13 @@ def root(answers: dict[str, Any], not_now: dict[str, int], tmp_path: Path) -> It
             self.end_headers()
             self.wfile.write(body)
 
+        def do_POST(self) -> None:
+            body = b"".join(json.dumps(line).encode() + b"\n" for line in answers[self.path])
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
         def log_message(self, format: str, *args: Any) -> None:
             """Nothing is logged."""
 
@@ -125,3 +132,17 @@ def test_a_service_that_goes_on_saying_not_now_is_not_asked_for_ever(
     not_now["/entitlements/incidents/i1"] = 1_000
     assert ends(monkeypatch, "reconcile", "i1", "--root", root) == 1
     assert "503 not now" in capsys.readouterr().err
+
+
+def test_a_service_that_breaks_off_is_quoted(
+    root: Path, answers: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AMENDS_OPERATOR_TOKEN", "for tests")
+    answers |= {f"/{name}/republish": [{"records": 5}] for name in SERVICES}
+    assert ends(monkeypatch, "republish", "--root", root) == 0
+    capsys.readouterr()
+    answers["/entitlements/republish"] = [{"records": 5}, {"broke_off": "the broker is away"}]
+    assert ends(monkeypatch, "republish", "--root", root) == 1
+    said = capsys.readouterr()
+    assert "entitlements broke off: the broker is away" in said.err
+    assert said.out == ""
