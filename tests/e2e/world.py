@@ -46,6 +46,7 @@ TOPICS = tuple(
 )
 DEAD_LETTERS = tuple(f"{topic}.dlq" for topic in TOPICS)
 _SECONDS = 120.0
+_COMMAND_SECONDS = 180.0
 
 
 class World:
@@ -71,9 +72,9 @@ class World:
         self.amends("import", "contracts", str(self.contracts_csv))
         self.amends("import", "customers", str(self.customers_csv))
 
-    def amends(self, *arguments: str, exits: int = 0) -> str:
+    def amends(self, *arguments: str, exits: int = 0, within_seconds: float = _COMMAND_SECONDS) -> str:
         """Run the command on this stack; returns its stdout."""
-        done = run_amends(*arguments, root=self.root)
+        done = run_amends(*arguments, root=self.root, within_seconds=within_seconds)
         assert done.returncode == exits, f"amends {' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout
 
@@ -195,10 +196,12 @@ def policies_beside(texts: Mapping[str, str], folder: Path) -> Path:
     return folder
 
 
-def run_amends(*arguments: str, root: Path | None = None) -> subprocess.CompletedProcess[str]:
+def run_amends(
+    *arguments: str, root: Path | None = None, within_seconds: float = _COMMAND_SECONDS
+) -> subprocess.CompletedProcess[str]:
     """The command as a person types it, with no terminal."""
     command = [str(AMENDS), *arguments, *(["--root", str(root)] if root else [])]
-    return subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS * 1.5, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=within_seconds, check=False)
 
 
 def another(incident_id: str, **changed: Any) -> dict[str, Any]:

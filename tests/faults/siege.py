@@ -42,6 +42,8 @@ IMPATIENT: Mapping[str, str] = MappingProxyType(
     }
 )
 """Shorter deadlines than in production, so that a fault that is waited out costs seconds."""
+_REPUBLISH_SECONDS = 1_800.0
+"""An hour of incidents is millions of records."""
 
 
 class Siege(World):
@@ -155,7 +157,7 @@ class Siege(World):
         self.forget()
         for declaration in declarations:
             self.declare_until_taken(declaration)
-        self.amends("republish")
+        self.amends("republish", within_seconds=_REPUBLISH_SECONDS)
 
     def make_peace(self) -> None:
         """Take back what is still out of order, and wait until everything runs and is ready."""
