@@ -47,6 +47,7 @@ TOPICS = tuple(
 DEAD_LETTERS = tuple(f"{topic}.dlq" for topic in TOPICS)
 _SECONDS = 120.0
 _COMMAND_SECONDS = 180.0
+_IMPORTED_PER_SECOND_AT_LEAST = 1_000
 
 
 class World:
@@ -69,8 +70,9 @@ class World:
         self._positions: outside.Positions = {}
         self._followed: dict[str, list[outside.Record]] = defaultdict(list)
         self.stack = local.up(self.root, policies=policies, detours=detours, workers=workers)
-        self.amends("import", "contracts", str(self.contracts_csv))
-        self.amends("import", "customers", str(self.customers_csv))
+        patience = max(_COMMAND_SECONDS, customers / _IMPORTED_PER_SECOND_AT_LEAST)
+        self.amends("import", "contracts", str(self.contracts_csv), within_seconds=patience)
+        self.amends("import", "customers", str(self.customers_csv), within_seconds=patience)
 
     def amends(self, *arguments: str, exits: int = 0, within_seconds: float = _COMMAND_SECONDS) -> str:
         """Run the command on this stack; returns its stdout."""
