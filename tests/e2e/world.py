@@ -48,6 +48,7 @@ DEAD_LETTERS = tuple(f"{topic}.dlq" for topic in TOPICS)
 _SECONDS = 120.0
 _COMMAND_SECONDS = 180.0
 _IMPORTED_PER_SECOND_AT_LEAST = 1_000
+_BOOKS_SECONDS = 900.0
 
 
 class World:
@@ -109,7 +110,8 @@ class World:
 
     def books(self, incident_id: str, *, exits: int = 0) -> dict[str, Any]:
         """`amends reconcile`, as programs read it."""
-        books: dict[str, Any] = json.loads(self.amends("reconcile", incident_id, "--output", "json", exits=exits))
+        said = self.amends("reconcile", incident_id, "--output", "json", exits=exits, within_seconds=_BOOKS_SECONDS)
+        books: dict[str, Any] = json.loads(said)
         return books
 
     def knows(self, incident_id: str) -> bool:
