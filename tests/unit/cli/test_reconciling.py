@@ -52,15 +52,14 @@ def root(answers: dict[str, Any], not_now: dict[str, int], tmp_path: Path) -> It
     class Answering(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             again = not_now[self.path] = not_now.get(self.path, 0) - 1
-            body = json.dumps({"detail": "not now"} if again >= 0 else answers[self.path]).encode()
-            self.send_response(503 if again >= 0 else 200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            said = {"detail": "not now"} if again >= 0 else answers[self.path]
+            self.answer(503 if again >= 0 else 200, json.dumps(said).encode())
 
         def do_POST(self) -> None:
-            body = b"".join(json.dumps(line).encode() + b"\n" for line in answers[self.path])
-            self.send_response(200)
+            self.answer(200, b"".join(json.dumps(line).encode() + b"\n" for line in answers[self.path]))
+
+        def answer(self, code: int, body: bytes) -> None:
+            self.send_response(code)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
